@@ -1,0 +1,59 @@
+"""The package's exceptions. The type says whether trying again can help.
+
+    IotError              .retry  True: the same call may succeed later
+      Retryable                   .code   what the platform answered, or None
+        NetworkError      no connection, a broken one, or no answer in time
+        ProtocolError     an answer that is not what the platform specifies
+        BusyError         the platform asks to come back later (429, 500, CONNACK 3)
+      Fatal               .retry  False: somebody must change something first
+        ConfigError       a file on the board: the message names file and field
+        TlsError          the other end is not the platform, or the clock is wrong
+        StoreError        the flash did not take, or does not give back, a record
+        RefusedError      the platform said no; .code says why
+
+Messages never hold a secret, nor anything that was received: they reach logs.
+"""
+
+
+class IotError(Exception):
+    retry = True
+
+    def __init__(self, message, code=None):
+        super().__init__(message)
+        self.code = code
+
+
+class Retryable(IotError):
+    pass
+
+
+class NetworkError(Retryable):
+    pass
+
+
+class ProtocolError(Retryable):
+    pass
+
+
+class BusyError(Retryable):
+    pass
+
+
+class Fatal(IotError):
+    retry = False
+
+
+class ConfigError(Fatal):
+    pass
+
+
+class TlsError(Fatal):
+    pass
+
+
+class StoreError(Fatal):
+    pass
+
+
+class RefusedError(Fatal):
+    pass

@@ -1,0 +1,141 @@
+"""One HTTPS POST: bounded in time and size, sent in one piece, no redirects."""
+
+from micropython import const
+
+from .errors import ProtocolError
+
+_HEAD = const(4096)  # most bytes of status line and headers together, interim answers included
+_LINE = const(256)  # bytes of a header line that are looked at
+_BODY = const(2048)  # most bytes of body; a registration's answer has about 150
+
+
+def request(host, path, body):
+    """Build the whole request, header and form body (SPEC "Request message"): bytes.
+
+    host, path, body: str; the body is already encoded, so its characters are its bytes.
+    """
+    return (
+        "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        "Content-Length: {}\r\n\r\n{}".format(path, host, len(body), body)
+    ).encode()
+
+
+def _bad(what):
+    return ProtocolError("HTTP answer: " + what)
+
+
+def _number(text, digits):
+    # int() alone would also take "-1", "+1", "0x1" and "1_0".
+    if not 0 < len(text) <= 7:
+        raise _bad("bad length")
+    for char in text:
+        if char not in digits:
+            raise _bad("bad length")
+    return int(text, len(digits) // 22 * 6 + 10)
+
+
+def _line(stream):
+    # Of a longer line the beginning is kept: enough for all headers that matter here.
+    line = part = stream.readline(_LINE)
+    size = len(line)
+    while not part.endswith(b"\n"):
+        part = stream.readline(_LINE)
+        size += len(part)
+        if not part or size > _HEAD:
+            raise _bad("it ends inside the header")
+    return line.strip(), size
+
+
+def _head(stream):
+    """Read status line and headers: status, Content-Length or None, chunked, Date or None."""
+    line, size = _line(stream)
+    if line[:7] != b"HTTP/1." or len(line) < 12 or not line[9:12].isdigit():
+        raise _bad("no status line")
+    status = int(line[9:12])
+    length = date = None
+    chunked = False
+    while True:
+        line, more = _line(stream)
+        size += more
+        if size > _HEAD:
+            raise _bad("the header is too long")
+        if not line:
+            return status, length, chunked, date
+        name, colon, value = line.partition(b":")
+        name = name.lower()
+        value = value.strip()
+        if name == b"content-length":
+            number = _number(value, b"0123456789")
+            if length not in (None, number):
+                raise _bad("two lengths")
+            length = number
+        elif name == b"transfer-encoding":
+            if value.lower() != b"chunked":
+                raise _bad("unknown transfer encoding")
+            chunked = True
+        elif name == b"date":
+            date = value
+
+
+def _chunks(stream):
+    body = bytearray()
+    while True:
+        line, _ = _line(stream)
+        size = _number(line.partition(b";")[0].strip().lower(), b"0123456789abcdef")
+        if len(body) + size > _BODY:
+            raise _bad("the body is too long")
+        if not size:
+            return body  # trailers are of no interest: the connection is closed next
+        body.extend(stream.read(size))
+        if _line(stream)[0]:
+            raise _bad("bad chunk")
+
+
+def _to_the_end(stream):
+    body = bytearray()
+    while True:
+        part = stream.readline(_LINE)
+        if not part:
+            return body
+        body.extend(part)
+        if len(body) > _BODY:
+            raise _bad("the body is too long")
+
+
+def read_answer(stream):
+    """Read one HTTP/1.x answer: (status, body, date); int, bytes-like, bytes or None.
+
+    stream: `read(n)` gives exactly n bytes or raises, `readline(most)` gives b"" at the end.
+    Understands Content-Length in any case, chunked bodies, and bodies that end with the
+    connection (C SDK 2.3 met all three). Raises ProtocolError for anything else.
+    """
+    for _ in range(5):  # interim answers (1xx) may come before the final one
+        status, length, chunked, date = _head(stream)
+        if status >= 200:
+            break
+    else:
+        raise _bad("no final status")
+    if 300 <= status < 400:
+        raise _bad("a redirect: refused")
+    if chunked:
+        return status, _chunks(stream), date
+    if length is None:
+        return status, _to_the_end(stream), date
+    if length > _BODY:
+        raise _bad("the body is too long")
+    return status, stream.read(length), date
+
+
+def post(host, port, path, body, context, ms):
+    """POST `body` (str, form-encoded) and read the answer: as `read_answer`, within `ms`.
+
+    Raises NetworkError, TlsError, ProtocolError.
+    """
+    from .wire import Stream
+
+    stream = Stream(host, port, ms, context)
+    try:
+        stream.write(request(host, path, body))
+        return read_answer(stream)
+    finally:
+        stream.close()

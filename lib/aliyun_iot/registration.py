@@ -1,0 +1,85 @@
+"""Dynamic registration of a directly connected device: build the request, read the answer.
+
+SPEC "Dynamically register a directly connected device based on unique-certificate-per-product
+authentication". No socket here: `https` carries what this builds.
+"""
+
+import json
+
+from .certificate import secret
+from .errors import BusyError, ProtocolError, RefusedError
+from .sign import sign
+from .urlencode import urlencode
+
+PATH = "/auth/register/device"
+
+# What an operator must do, by the platform's code ("Error codes for devices", and 6100 from the
+# general list for a DeviceName the platform does not know).
+_ADVICE = {
+    460: "a parameter was refused: check productKey and deviceName in product.json",
+    6100: "this DeviceName is not pre-registered: add it to the product",
+    6250: "unknown ProductKey: check productKey and region in product.json",
+    6288: "dynamic registration is switched off: switch it on for the product",
+    6289: "already active: its DeviceSecret was given out and used before; reset or re-add it",
+    6292: "signature method not supported: check signMethod in product.json",
+    6600: "wrong signature: check productSecret in product.json",
+}
+
+
+def host(product):
+    """The register endpoint's host name for a `Product`: str."""
+    return product["registerHost"] or "iot-auth.{}.aliyuncs.com".format(product["region"])
+
+
+def body(product_key, device_name, product_secret, sign_method, random):
+    """Build the form body, signed with the ProductSecret: str.
+
+    Everything but sign and signMethod is signed (SPEC "Sign the parameters"). The fields stand
+    in the order in which the platform's own SDKs send them.
+    """
+    signed = {"productKey": product_key, "deviceName": device_name, "random": random}
+    return urlencode(
+        (
+            ("productKey", product_key),
+            ("deviceName", device_name),
+            ("random", random),
+            ("sign", sign(sign_method, product_secret, signed)),
+            ("signMethod", sign_method.lower()),
+        )
+    )
+
+
+def refusal(code):
+    """The exception for the platform's result `code` (int), to be raised by the caller."""
+    if code in (429, 500):
+        return BusyError("registration: the platform is busy (code {})".format(code), code)
+    advice = _ADVICE.get(code, "see the platform's error codes")
+    return RefusedError("registration refused, code {}: {}".format(code, advice), code)
+
+
+def device_secret(status, data, product_key, device_name):
+    """Take the DeviceSecret out of an answer: str.
+
+    status: the HTTP status; data: the body. A code in the body counts more than the status.
+    Raises RefusedError or BusyError by the platform's code, ProtocolError for an answer of
+    another form, or for another device.
+    """
+    try:
+        answer = json.loads(data)
+        code = answer["code"]
+    except (ValueError, KeyError, TypeError):
+        code = None
+    if type(code) is not int:
+        if status == 429 or status >= 500:
+            raise BusyError("registration: HTTP status {}".format(status), status)
+        raise ProtocolError("registration: HTTP status {}, no result code".format(status))
+    if code != 200:
+        raise refusal(code)
+    granted = answer.get("data")
+    if not isinstance(granted, dict):
+        raise ProtocolError("registration: no data in the answer")
+    if granted.get("productKey") != product_key or granted.get("deviceName") != device_name:
+        raise ProtocolError("registration: the answer is for another device")
+    if not secret(granted.get("deviceSecret")):
+        raise ProtocolError("registration: no usable deviceSecret in the answer")
+    return granted["deviceSecret"]

@@ -1,0 +1,93 @@
+"""Records on flash that survive a power cut at any instant.
+
+A record is one JSON object in one file. The device's own records carry `check`, a CRC-32 over
+all other members, which tells whole from torn or garbled. Writing goes to `<path>.new`, is read
+back, and only then takes the old file's place by a rename, which littlefs makes atomic. So at
+every instant either the old record or a complete new one can be loaded.
+"""
+
+import json
+import os
+from binascii import crc32
+
+from .errors import StoreError
+from .sign import splice
+
+_NEW = ".new"
+
+
+def _check(record):
+    return "{:08x}".format(crc32(splice(record, ("check",)).encode()) & 0xFFFFFFFF)
+
+
+def _bytes(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def parse(data):
+    """Turn a file's bytes into (dict, None), or (None, what is wrong with it).
+
+    Members must be text. A record with `check` must match it; one without was written by a
+    person or a factory tool and passes as it is.
+    """
+    if data is None:
+        return None, "missing"
+    if not data.strip():
+        return None, "empty"
+    try:
+        record = json.loads(data)
+    except (ValueError, UnicodeError):
+        return None, "not JSON"
+    if not isinstance(record, dict):
+        return None, "not a JSON object"
+    for name in record:
+        if not isinstance(record[name], str):
+            return None, name[:32] + ": expected text"
+    if record.get("check", None) not in (None, _check(record)):
+        return None, "damaged (its check does not match)"
+    return record, None
+
+
+def load(path, judge):
+    """Find the record at `path`: (dict, None), or (None, why there is none), str.
+
+    judge: called with a parsed record, returns None or what is wrong with it.
+    A complete `.new` beside it is the successor whose rename a power cut kept from happening:
+    it wins, for the platform honours only the latest secret, and the rename is made up for.
+    """
+    record, _ = parse(_bytes(path + _NEW))
+    if record and "check" in record and judge(record) is None:
+        try:
+            os.rename(path + _NEW, path)
+        except OSError:
+            pass  # a flash that cannot be written can still be read: go on with what it holds
+        return record, None
+    record, wrong = parse(_bytes(path))
+    if record is not None:
+        wrong = judge(record)
+    return (None, wrong) if wrong else (record, None)
+
+
+def save(path, record):
+    """Put `record` (dict of str to str) at `path`, durably, and prove it by reading it back.
+
+    Raises StoreError when the flash is full, read-only or gives back something else; whatever
+    was at `path` before is then still there.
+    """
+    record = dict(record)
+    record["check"] = _check(record)
+    data = json.dumps(record).encode()
+    try:
+        with open(path + _NEW, "wb") as file:
+            file.write(data)
+        if _bytes(path + _NEW) != data:
+            raise StoreError(path + ": flash did not keep what was written")
+        os.rename(path + _NEW, path)
+    except OSError as e:
+        raise StoreError("{}: cannot be written (error {})".format(path, e.args[0]))
+    if _bytes(path) != data:
+        raise StoreError(path + ": flash did not keep what was written")

@@ -1,0 +1,20 @@
+"""application/x-www-form-urlencoded, as the register endpoint takes it. Stock firmware has none."""
+
+
+def _quote(value):
+    out = []
+    for byte in str(value).encode():
+        char = chr(byte)
+        if byte < 128 and (char.isalpha() or char.isdigit() or char in "_.-~"):
+            out.append(char)
+        else:
+            out.append("+" if char == " " else "%{:02X}".format(byte))
+    return "".join(out)
+
+
+def urlencode(pairs):
+    """Join `pairs` into one form body: str, pure ASCII.
+
+    pairs: a sequence of (name, value); their order is kept. Text is encoded as UTF-8.
+    """
+    return "&".join([_quote(name) + "=" + _quote(value) for name, value in pairs])

@@ -1,0 +1,29 @@
+# The application: replace the three functions' bodies with your own.
+import sys
+import time
+
+from aliyun_iot import device
+from aliyun_iot.errors import ConfigError
+
+
+def on_connect(session):
+    session.publish(
+        session.topic("thing/event/property/post"),
+        '{"id":"1","version":"1.0","method":"thing.event.property.post","params":{"boots":1}}',
+    )
+
+
+def on_message(session, topic, payload):
+    print("message on", topic.decode(), payload.decode())
+
+
+try:
+    device.run(on_connect, on_message)
+except ConfigError as e:
+    print("stopped:", e)  # a person must mend a file: the REPL is theirs
+except Exception as e:
+    import machine
+
+    sys.print_exception(e)
+    time.sleep(20)  # a crash at every start must not connect more than five times a minute
+    machine.reset()
