@@ -1,1 +1,1 @@
-"""Host side: everything that runs on the engineer's machine, each `python -m tools.NAME --help`."""
+"""Host side: what runs on the engineer's machine, each `python -m tools.NAME --help`."""

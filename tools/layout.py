@@ -23,4 +23,4 @@ def micropython_command() -> list[str]:
     chosen = os.environ.get("MICROPYTHON")
     if chosen:
         return [chosen]
-    return [sys.executable, "-m", "micropython_unix"]
+    return [str(Path(sys.executable).with_name("micropython"))]

@@ -14,6 +14,7 @@ _FIELDS = {
     "deviceNamePrefix": (str, 0, 20, ""),
     "signMethod": (str, 7, 10, "hmacsha256"),
     "registration": (str, 4, 9, "https"),
+    "registrationSecuremode": (int, -2, 2, 0),
     "region": (str, 1, 32, "cn-shanghai"),
     "instanceId": (str, 1, 64, None),
     "registerHost": (str, 1, 128, None),
@@ -25,33 +26,34 @@ _FIELDS = {
     "roots": (str, 1, 64, "/roots"),
     "forgetProductSecret": (bool, 0, 1, False),
 }
+_CHOICES = (
+    ("signMethod", "hmacmd5 hmacsha1 hmacsha256"),
+    ("registration", "https mqtt mqtt-free"),
+    ("registrationSecuremode", "0 2 -2"),  # 0: the way's own
+)
 
 
 def _only(value, also):
-    for char in value:
-        if not (char in also or (ord(char) < 128 and (char.isalpha() or char.isdigit()))):
-            return False
-    return True
+    return all(
+        char in also or (ord(char) < 128 and (char.isalpha() or char.isdigit())) for char in value
+    )
 
 
-def product_key(value):
+def is_product_key(value):
     """Whether `value` is a ProductKey: 1 to 20 ASCII letters and digits."""
     return isinstance(value, str) and 0 < len(value) <= 20 and _only(value, "")
 
 
-def device_name(value):
+def is_device_name(value):
     """Whether `value` is a DeviceName: 4 to 32 of letters, digits and - _ @ . :"""
     return isinstance(value, str) and 4 <= len(value) <= 32 and _only(value, "-_@.:")
 
 
-def secret(value, most=64):
+def is_secret(value, most=64):
     """Whether `value` can be a secret: 1 to `most` printable ASCII characters, no space."""
     if not isinstance(value, str) or not 0 < len(value) <= most:
         return False
-    for char in value:
-        if not "!" <= char <= "~":
-            return False
-    return True
+    return all("!" <= char <= "~" for char in value)
 
 
 class Product:
@@ -78,14 +80,17 @@ class Product:
                 what = what.get(kind, "true or false").format(least, most)
                 raise ConfigError("product.json: {}: expected {}".format(name, what))
         self._fields = fields
-        if not product_key(fields.get("productKey", "a")):
+        for name, choices in _CHOICES:
+            if str(self[name]).lower() not in choices.split(" "):
+                raise ConfigError("product.json: {}: expected one of {}".format(name, choices))
+        if not is_product_key(fields.get("productKey", "a")):
             raise ConfigError("product.json: productKey: expected 1 to 20 letters and digits")
-        if "productSecret" in fields and not secret(fields["productSecret"]):
+        if "productSecret" in fields and not is_secret(fields["productSecret"]):
             raise ConfigError("product.json: productSecret: expected printable ASCII, no space")
         self.device_name = self["deviceNamePrefix"] + self["deviceName"]
         if self["deviceName"] == "mac":
             self.device_name = self["deviceNamePrefix"] + mac.hex()
-        if not device_name(self.device_name):
+        if not is_device_name(self.device_name):
             raise ConfigError(
                 "product.json: deviceName: expected 4 to 32 of letters, digits, - _ @ . : "
                 'with deviceNamePrefix, or "mac"'

@@ -75,18 +75,16 @@ def start(host=None):
 
 
 def heed(date):
-    """Move the clock forward to an authenticated answer's Date header (bytes), if it was not set."""
+    """Move a clock that nobody set forward to an authenticated answer's Date header (bytes)."""
     global source
     if source not in ("floor", None) or date is None:
         return
     try:
         # Sun, 06 Nov 1994 08:49:37 GMT (RFC 9110 IMF-fixdate)
         day, month, year, clock = date[5:25].decode().split(" ")
-        month = ("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec").split(" ").index(month) + 1
+        month = "JanFebMarAprMayJunJulAugSepOctNovDec".index(month) // 3 + 1
         hour, minute, second = clock.split(":")
-        told = time.mktime(
-            (int(year), month, int(day), int(hour), int(minute), int(second), 0, 0)
-        )
+        told = time.mktime((int(year), month, int(day), int(hour), int(minute), int(second), 0, 0))
     except (ValueError, UnicodeError, OverflowError):
         return
     if now() < told + _offset() < _floor() + _YEARS:

@@ -20,13 +20,12 @@ import sys
 import time
 
 from . import clock, mqtt, store, tls
-from .certificate import Product, device_name, product_key, secret
+from .certificate import Product, is_device_name, is_product_key, is_secret
 from .errors import ConfigError, IotError, RefusedError, TlsError
 from .log import log
 
 _PRODUCT = "/product.json"
 _DEVICE = "/device.json"
-_HTTPS_MS = 20000  # for a whole registration; the platform's SDKs give up after 5 to 10 seconds
 _STAYED_MS = 60000  # a connection that held this long was a good one
 
 
@@ -101,58 +100,43 @@ class Device:
     def _wrong_with(self, record):
         own = self.product["productKey"]
         key = record.get("productKey", own)
-        if not product_key(key):
+        if not is_product_key(key):
             return "productKey: expected 1 to 20 letters and digits"
         if own not in (None, key):
             return "it is another product's"
         name = record.get("deviceName")
-        if not device_name(name):
+        if not is_device_name(name):
             return "deviceName: expected 4 to 32 of letters, digits, - _ @ . :"
         if self.product.names_device() and name != self.product.device_name:
             return "it is another device's"
-        if not secret(record.get("deviceSecret")):
-            return "deviceSecret: expected 1 to 64 printable ASCII characters, no space"
-        return None
+        if "deviceToken" in record:
+            good = is_secret(record["deviceToken"], 128) and is_secret(record.get("clientId"), 128)
+        else:
+            good = is_secret(record.get("deviceSecret"))
+        return None if good else "deviceSecret, or clientId and deviceToken: missing or malformed"
 
     def register(self):
-        """Register over HTTPS and put the DeviceSecret on flash, read back, before returning.
+        """Register and put the identity on flash, read back, before returning.
 
         Raises NetworkError, TlsError, ProtocolError, BusyError, RefusedError (its `.code` is
         the platform's), StoreError. What is on flash is as before then.
         """
         import os
 
-        from . import https, registration
-
-        product = self.product
-        names = (product["productKey"], product.device_name)
+        if self.product["registration"] == "https":
+            from . import registration as way
+        else:
+            from . import registration_mqtt as way
         try:
-            body = registration.body(
-                names[0],
-                names[1],
-                product["productSecret"],
-                product["signMethod"],
-                os.urandom(8).hex(),
-            )
-            try:
-                status, answer, date = https.post(
-                    registration.host(product),
-                    product["registerPort"],
-                    registration.PATH,
-                    body,
-                    self._trust(),
-                    _HTTPS_MS,
-                )
-            except TlsError as e:
-                raise _explained(e)
-            clock.heed(date)
-            secret = registration.device_secret(status, answer, names[0], names[1])
+            record, date = way.register(self.product, os.urandom(8).hex(), self._trust())
+        except TlsError as e:
+            raise _explained(e)
         finally:
-            _forget("https", "registration", "urlencode")
-        record = {"productKey": names[0], "deviceName": names[1], "deviceSecret": secret}
+            _forget("https", "registration", "registration_mqtt", "urlencode")
+        clock.heed(date)
         store.save(_DEVICE, record)
         self._record = record
-        log("registered as {}; DeviceSecret stored".format(names[1]))
+        log("registered as {}; identity stored".format(record["deviceName"]))
 
     def credentials(self):
         """Client id, user name and password for any MQTT client: three str.
@@ -160,9 +144,13 @@ class Device:
         The password is as secret as the DeviceSecret: it opens the same door.
         """
         record = self._record
+        key = record.get("productKey", self.product["productKey"])
+        name = record["deviceName"]
+        if "deviceToken" in record:
+            return mqtt.token_credentials(key, name, record["clientId"], record["deviceToken"])
         return mqtt.credentials(
-            record.get("productKey", self.product["productKey"]),
-            record["deviceName"],
+            key,
+            name,
             record["deviceSecret"],
             self.product["signMethod"],
             self.product["securemode"],
@@ -238,17 +226,19 @@ def run(on_connect=None, on_message=None, on_idle=None, device_name=None):
 
     device = Device.load(device_name)
     waits = Waits()
-    again = False  # the stored secret was refused: ask for another
+    refused = False  # the platform does not accept the stored secret
     while True:
+        asking = refused or not device.registered()
+        refused = False
         online = None
         try:
             if clock.source in (None, "floor"):
                 clock.start()
-            if again or not device.registered():
-                again = False
+            if asking:
                 _pause(waits.barred())
                 waits.starting()
                 device.register()
+                asking = False
             _pause(waits.barred())
             waits.starting()
             session = device.connect()
@@ -264,11 +254,12 @@ def run(on_connect=None, on_message=None, on_idle=None, device_name=None):
         except ConfigError:
             raise
         except IotError as e:
-            if online is None:
-                refused = isinstance(e, RefusedError) and e.code in (4, 5)
-                again = refused and device.product["productSecret"] is not None
-            elif time.ticks_diff(time.ticks_ms(), online) >= _STAYED_MS:
-                waits.succeeded()
+            if online is not None:
+                if time.ticks_diff(time.ticks_ms(), online) >= _STAYED_MS:
+                    waits.succeeded()
+            elif isinstance(e, RefusedError) and not asking:
+                # Keep it: it may be right again when an operator has acted. But ask for another.
+                refused = e.code in (4, 5) and device.product["productSecret"] is not None
             wait = waits.failed(not e.retry)
             log("{}; trying again in {} s".format(e, (wait + 999) // 1000))
         _pause(wait)

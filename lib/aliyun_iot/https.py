@@ -24,14 +24,14 @@ def _bad(what):
     return ProtocolError("HTTP answer: " + what)
 
 
-def _number(text, digits):
+def _number(text, base):
     # int() alone would also take "-1", "+1", "0x1" and "1_0".
     if not 0 < len(text) <= 7:
         raise _bad("bad length")
-    for char in text:
-        if char not in digits:
+    for char in text.lower():
+        if char not in b"0123456789abcdef"[:base]:
             raise _bad("bad length")
-    return int(text, len(digits) // 22 * 6 + 10)
+    return int(text, base)
 
 
 def _line(stream):
@@ -61,11 +61,11 @@ def _head(stream):
             raise _bad("the header is too long")
         if not line:
             return status, length, chunked, date
-        name, colon, value = line.partition(b":")
+        name, _, value = line.partition(b":")
         name = name.lower()
         value = value.strip()
         if name == b"content-length":
-            number = _number(value, b"0123456789")
+            number = _number(value, 10)
             if length not in (None, number):
                 raise _bad("two lengths")
             length = number
@@ -81,7 +81,7 @@ def _chunks(stream):
     body = bytearray()
     while True:
         line, _ = _line(stream)
-        size = _number(line.partition(b";")[0].strip().lower(), b"0123456789abcdef")
+        size = _number(line.partition(b";")[0].strip(), 16)
         if len(body) + size > _BODY:
             raise _bad("the body is too long")
         if not size:

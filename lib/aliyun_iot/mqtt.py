@@ -33,6 +33,15 @@ def credentials(product_key, device_name, device_secret, method="hmacsha256", mo
     )
 
 
+def token_credentials(product_key, device_name, client_id, device_token):
+    """Client id, user name and password of a device registered without pre-registration."""
+    return (
+        client_id + "|securemode=-2,authType=connwl,_ss=1|",
+        device_name + "&" + product_key,
+        device_token,
+    )
+
+
 def length(size):
     """MQTT's "remaining length" of `size` bytes (MQTT 3.1.1, 2.2.3): bytes."""
     out = bytearray()

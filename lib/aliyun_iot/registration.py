@@ -1,17 +1,20 @@
-"""Dynamic registration of a directly connected device: build the request, read the answer.
+"""Dynamic registration of a directly connected device over HTTPS.
 
 SPEC "Dynamically register a directly connected device based on unique-certificate-per-product
-authentication". No socket here: `https` carries what this builds.
+authentication". All but `register` is pure: it builds the request and reads the answer.
 """
 
 import json
 
-from .certificate import secret
+from micropython import const
+
+from .certificate import is_secret
 from .errors import BusyError, ProtocolError, RefusedError
 from .sign import sign
 from .urlencode import urlencode
 
 PATH = "/auth/register/device"
+_MS = const(20000)  # for the whole exchange; the platform's SDKs give up after 5 to 10 seconds
 
 # What an operator must do, by the platform's code ("Error codes for devices", and 6100 from the
 # general list for a DeviceName the platform does not know).
@@ -80,6 +83,23 @@ def device_secret(status, data, product_key, device_name):
         raise ProtocolError("registration: no data in the answer")
     if granted.get("productKey") != product_key or granted.get("deviceName") != device_name:
         raise ProtocolError("registration: the answer is for another device")
-    if not secret(granted.get("deviceSecret")):
+    if not is_secret(granted.get("deviceSecret")):
         raise ProtocolError("registration: no usable deviceSecret in the answer")
     return granted["deviceSecret"]
+
+
+def register(product, random, context):
+    """Ask for the DeviceSecret of `product`'s device: (device certificate as a dict, Date).
+
+    product: a Product with ProductSecret. random: str. context: TLS context.
+    Date is the answer's header as bytes, or None: an authenticated time.
+    Raises NetworkError, TlsError, and what `device_secret` raises.
+    """
+    from .https import post
+
+    key = product["productKey"]
+    name = product.device_name
+    form = body(key, name, product["productSecret"], product["signMethod"], random)
+    status, answer, date = post(host(product), product["registerPort"], PATH, form, context, _MS)
+    secret = device_secret(status, answer, key, name)
+    return {"productKey": key, "deviceName": name, "deviceSecret": secret}, date

@@ -31,7 +31,7 @@ def _bytes(value):
 
 
 class Session(MQTTClient):
-    """One MQTT connection at a time, and what outlives it: subscriptions, an unacknowledged message.
+    """One MQTT connection at a time, and what outlives it: topics, an unacknowledged message.
 
     product_key, device_name: whose session this is, str. host, port: where to.
     keepalive: seconds. context: TLS context, or None for plain TCP.

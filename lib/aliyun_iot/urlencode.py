@@ -1,4 +1,4 @@
-"""application/x-www-form-urlencoded, as the register endpoint takes it. Stock firmware has none."""
+"""application/x-www-form-urlencoded, as the register endpoint takes it. Firmware has none."""
 
 
 def _quote(value):

@@ -20,7 +20,9 @@ def plain(value):
 
 def call(module, function, arguments):
     target = getattr(__import__("aliyun_iot." + module, None, None, [function]), function)
-    given = [bytes.fromhex(a["bytes"]) if type(a) is dict and "bytes" in a else a for a in arguments]
+    given = [
+        bytes.fromhex(a["bytes"]) if type(a) is dict and "bytes" in a else a for a in arguments
+    ]
     try:
         return plain(target(*given))
     except IotError as e:

@@ -1,0 +1,110 @@
+"""Dynamic registration of a directly connected device over MQTT.
+
+Platform documentation "MQTT-based dynamic registration". Two kinds: "mqtt" registers a
+pre-registered device and is answered with a DeviceSecret; "mqtt-free" needs no pre-registration
+and is answered with a client id and a deviceToken. All but `register` is pure.
+"""
+
+import json
+
+from micropython import const
+
+from .certificate import is_secret
+from .errors import NetworkError, ProtocolError, RefusedError
+from .sign import sign
+
+_MS = const(10000)  # for the answer; the platform closes the connection after 15 seconds
+_IOTHUB = ".mqtt.iothub.aliyuncs.com"
+
+
+def credentials(product, host, random):
+    """Client id, user name and password that ask for registration: three str.
+
+    product: a Product with ProductSecret. host: the MQTT host: an instance's own host name
+    holds the instanceId, if product.json does not. random: str.
+    """
+    key = product["productKey"]
+    name = product.device_name
+    method = product["signMethod"]
+    free = product["registration"] == "mqtt-free"
+    signed = {"deviceName": name, "productKey": key, "random": random}
+    instance = product["instanceId"]
+    if instance is None and host.endswith(_IOTHUB):
+        instance = host[: -len(_IOTHUB)]
+    return (
+        "{}.{}|securemode={},authType={},random={},signmethod={}{}|".format(
+            key,
+            name,
+            product["registrationSecuremode"] or (-2 if free else 2),
+            "regnwl" if free else "register",
+            random,
+            method.lower(),
+            ",instanceId=" + instance if instance else "",
+        ),
+        name + "&" + key,
+        sign(method, product["productSecret"], signed),
+    )
+
+
+def device_certificate(topic, payload, product_key, device_name):
+    """Read what the platform pushes after the CONNACK: a device certificate as a dict, or None.
+
+    topic, payload: bytes. None for a message of another kind.
+    Raises ProtocolError for an answer of another form, or for another device.
+    """
+    if topic not in (b"/ext/register", b"/ext/regnwl"):
+        return None
+    try:
+        granted = json.loads(payload)
+    except (ValueError, UnicodeError):
+        granted = None
+    if not isinstance(granted, dict):
+        raise ProtocolError("registration: the answer is not a JSON object")
+    if granted.get("productKey") != product_key or granted.get("deviceName") != device_name:
+        raise ProtocolError("registration: the answer is for another device")
+    record = {"productKey": product_key, "deviceName": device_name}
+    # A registration-free device gets a token and the client id it belongs to, never a secret.
+    for name in ("clientId", "deviceToken") if "deviceToken" in granted else ("deviceSecret",):
+        if not is_secret(granted.get(name), 128):
+            raise ProtocolError("registration: no usable {} in the answer".format(name))
+        record[name] = granted[name]
+    return record
+
+
+def refusal(e):
+    """Say what a refused CONNECT (a RefusedError) means when it asked for registration."""
+    advice = {
+        4: "wrong signature: check productKey and productSecret in product.json",
+        5: "already active, not pre-registered, or dynamic registration is switched off",
+    }
+    return RefusedError(
+        "registration refused (CONNACK {}): {}".format(e.code, advice[e.code]), e.code
+    )
+
+
+def register(product, random, context):
+    """Ask for the identity of `product`'s device: (device certificate as a dict, None).
+
+    Arguments and result are those of `registration.register`; MQTT tells no Date.
+    Raises NetworkError, TlsError, ProtocolError, BusyError, RefusedError, Fatal.
+    """
+    from . import mqtt
+    from .session import Session
+
+    key = product["productKey"]
+    name = product.device_name
+    host = mqtt.host(product, key)
+    session = Session(key, name, host, product["mqttPort"] or 443, product["keepalive"], context)
+    try:
+        session.connect(*credentials(product, host, random))
+        record = None
+        while record is None:
+            message = session.wait(_MS)
+            if message is None:
+                raise NetworkError("registration: no answer in time")
+            record = device_certificate(message[0], message[1], key, name)
+        return record, None
+    except RefusedError as e:
+        raise refusal(e)
+    finally:
+        session.close()
