@@ -1,0 +1,6 @@
+"""A simulated ESP32: the MicroPython unix port boots a flash image as the chip does."""
+
+from tools.board.board import Board
+from tools.board.session import BootResult, Cut, Ending, FlashFault, FlashUse, Session
+
+__all__ = ["Board", "BootResult", "Cut", "Ending", "FlashFault", "FlashUse", "Session"]

@@ -1,0 +1,34 @@
+# part of the simulator, never copied to a board
+"""`socket` over the host's, but names are looked up in the board's own table, as lwIP would."""
+
+import link
+import usocket as _unix
+
+
+def __getattr__(name):  # socket, AF_INET, ...
+    return getattr(_unix, name)
+
+
+def getaddrinfo(host, port, *hints):
+    import network
+
+    port = int(port)
+    for part in host.split("."):
+        if not part.isdigit():
+            if not network.WLAN().isconnected():
+                raise OSError(-202)  # lwIP's EAI_FAIL
+            host, port = _resolve(host, port)
+            break
+    return _unix.getaddrinfo(host, port, *hints)[:1]
+
+
+def _resolve(host, port):
+    """The table's lines: `name address` or `name:port address:port`; `*` stands for any name."""
+    table = link.read("names").split("\n")
+    for name in ("%s:%d" % (host, port), host, "*:%d" % port, "*"):
+        for line in table:
+            key, _, target = line.partition(" ")
+            if key == name:
+                address, _, new_port = target.partition(":")
+                return address, int(new_port or port)
+    raise OSError(-202)

@@ -1,0 +1,128 @@
+# part of the simulator, never copied to a board
+"""Power-on and soft reset: what ESP32 firmware does before, around and after boot.py and main.py.
+
+Runs before anything of the board's own. Whatever it leaves on the heap stands in the way of the
+device code that is measured here, so it lies in a ROM file system and keeps little.
+"""
+
+import gc
+import io
+import sys
+
+import link
+import uos
+import utime
+import vfs
+
+
+class _Traceback(io.IOBase):
+    """Prints a traceback without the simulator's own frames."""
+
+    def __init__(self):
+        self.line = b""
+
+    def write(self, data):
+        self.line += data
+        if self.line.endswith(b"\n"):
+            if b'File "chip/' not in self.line:
+                print(str(self.line, "utf-8"), end="")
+            self.line = b""
+        return len(data)
+
+
+def _run(name, namespace):
+    """Returns whether the next script may follow: not after any exception, as in the firmware."""
+    try:
+        uos.stat(name)
+    except OSError:
+        return True
+    try:
+        execfile(name, namespace)  # noqa: F821 - a builtin of MicroPython
+        return True
+    except SystemExit:
+        raise
+    except BaseException as e:
+        sys.print_exception(e, _Traceback())
+        return False
+
+
+def _sweep():
+    """Soft reset: the heap is swept, which closes (and so commits) files that are still open."""
+    import __main__
+
+    __main__.__dict__.clear()
+    sys.modules.clear()
+    gc.collect()
+    link.tell("soft")
+
+
+def _mount(device):
+    """Mount the flash at `/`; as the firmware's first script: format it if it is blank."""
+    vfs.umount("/")
+    try:
+        vfs.mount(device, "/")
+        return
+    except OSError:
+        head = bytearray(64)
+        device.readblocks(0, head)
+    if head.count(b"\xff") == len(head):
+        vfs.VfsLfs2.mkfs(device)
+        vfs.mount(device, "/")
+        return
+    link.tell("corrupt")
+    while True:
+        print("The filesystem appears to be corrupted.")
+        utime.sleep(3)
+
+
+def _replace_modules(rom):
+    """Put the chip's modules where `import` looks first, under both of their names."""
+    sys.path[:] = [rom + "/chip"]
+    for name in ("time", "socket", "os", "machine", "network", "esp32", "esp", "ntptime"):
+        sys.modules[name] = __import__(name)
+    sys.modules["sys"] = __import__("system")
+    for name in ("time", "socket", "os", "machine"):
+        sys.modules["u" + name] = sys.modules[name]
+    del sys.modules["system"]
+
+
+def start(folder, control, rom, raw_repl, cut, when, bad, worn):
+    """One life of the interpreter, from reset to REPL.
+
+    folder: of the board. control: file descriptor of the pipe to the host. rom: where this very
+    code is mounted. raw_repl: a soft reset out of the raw REPL, which runs no main.py. The rest
+    is for `flash.Flash`.
+    """
+    from array import array
+
+    from flash import Flash
+
+    link.folder = vfs.VfsPosix(folder)
+    link.pipe = open("/dev/fd/%d" % control, "wb")
+    link.hidden = rom[1:]
+    try:
+        erased = memoryview(open(rom + "/erased", "rb"))  # in the ROM, not on the heap
+    except TypeError:
+        erased = b"\xff" * 256
+    image = link.folder.open("/flash.bin", "r+b")
+    counters = link.folder.open("/counters", "r+b")
+    blocks = image.seek(0, 2) // 4096
+    device = Flash(image, counters, blocks, erased, array("I", [0] * 4), cut, when, bad, worn)
+
+    _replace_modules(rom)
+    _mount(device)
+    sys.path[:] = ["", ".frozen", rom + "/frozen", "/lib"]
+    sys.atexit(_sweep)
+
+    import __main__
+
+    names = __main__.__dict__
+    names.clear()
+    names["__name__"] = "__main__"
+    for name in ("start", "flash", "link"):
+        sys.modules.pop(name, None)
+    gc.collect()
+    if _run("boot.py", names) and not raw_repl:
+        _run("main.py", names)
+    device._save()
+    link.tell("repl")

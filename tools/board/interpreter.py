@@ -1,0 +1,172 @@
+"""One process of the MicroPython unix port that plays the chip from reset to reset."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tools.board.rom import firmware_rom
+from tools.layout import FROZEN, micropython_command
+
+LAUNCHER = Path(__file__).parent / "launch.py"
+ROM_MOUNT = "/.rom"
+
+
+@functools.cache
+def _package_folder(name: str) -> Path:
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise RuntimeError(f"{name} is not installed: run `make setup`")
+    return Path(spec.origin).parent
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """A clock of the process's own, which TLS reads too: an offset in the file `clock`."""
+    library = _package_folder("libfaketime") / "vendor/libfaketime/src/libfaketime.so.1"
+    return {
+        "PATH": os.defpath,
+        "TZ": "UTC",
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
+        "FAKETIME_NO_CACHE": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "NO_FAKE_STAT": "1",
+    }
+
+
+class Interpreter:
+    """Runs until it is killed, or ends by itself. Nothing it starts outlives it or its host."""
+
+    def __init__(
+        self,
+        folder: Path,
+        start: dict[str, object],
+        heap: str | None = None,
+        frozen: Path | None = None,
+        options: tuple[str, ...] = (),
+    ) -> None:
+        """
+        folder: of the board. start: keyword arguments of the chip's `start()`, but for `folder`,
+        `control` and `rom`. heap: as `-X heapsize=` takes it, "64wK" being 64 KiB of a 32-bit
+        chip. frozen: sources of frozen modules. options: more arguments of the interpreter.
+        """
+        external = "MICROPYTHON" in os.environ
+        if external:
+            chosen = micropython_command()[0]
+            interpreter = shutil.which(chosen) or chosen
+        else:  # the extension module itself: a third of the time its command takes to start
+            interpreter = str(_package_folder("micropython_run"))
+        rom = firmware_rom(frozen or FROZEN, folder=external)
+        control_read, control_write = os.pipe()
+        lifeline_read, self._lifeline = os.pipe()
+        values = {"folder": str(folder), "control": control_write, "rom": ROM_MOUNT, **start}
+        arguments = ",".join(f"{name}={value!r}" for name, value in values.items())
+        source = (
+            f"import sys,uctypes,vfs;vfs.mount({{rom}},{ROM_MOUNT!r});"
+            f"sys.path[:]=[{ROM_MOUNT + '/chip'!r}];__import__('start').start({arguments})"
+        )
+        options = ("-i", *(("-X", f"heapsize={heap}") if heap else ()), *options)
+        launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(lifeline_read), str(rom)]
+        try:
+            self._process = subprocess.Popen(
+                [*launcher, interpreter, *options, source],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(control_write, lifeline_read),
+                env=_environment(folder),
+                start_new_session=True,
+                bufsize=0,
+            )
+        except BaseException:
+            os.close(control_read)
+            os.close(self._lifeline)
+            raise
+        finally:
+            os.close(control_write)
+            os.close(lifeline_read)
+        assert self._process.stdout is not None and self._process.stdin is not None
+        self._output = self._process.stdout.fileno()
+        self._input = self._process.stdin.fileno()
+        self._control = control_read
+        self._half_message = b""
+        self._open = {self._output, self._control}
+        self._poll = select.poll()
+        for descriptor in self._open:
+            self._poll.register(descriptor, select.POLLIN)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the power has not been cut yet; the process may have ended by itself."""
+        return self._lifeline >= 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether everything that the process ever said has been read."""
+        return not self._open
+
+    def read(self, timeout: float) -> tuple[bytes, list[str]]:
+        """What came on the serial line and on the control pipe, waiting at most `timeout` s."""
+        output, messages = b"", b""
+        for descriptor, _ in self._poll.poll(max(0, timeout) * 1000):
+            data = os.read(descriptor, 65536)
+            if not data:
+                self._poll.unregister(descriptor)
+                self._open.discard(descriptor)
+            elif descriptor == self._output:
+                output += data
+            else:
+                messages += data
+        *whole, self._half_message = (self._half_message + messages).split(b"\n")
+        return output, [message.decode() for message in whole]
+
+    def write(self, data: bytes) -> None:
+        """Put bytes on the serial line. A dead process takes them as a dead chip does."""
+        with contextlib.suppress(BrokenPipeError):
+            while data:
+                data = data[os.write(self._input, data) :]
+
+    @property
+    def executing(self) -> bool:
+        """Whether Python code runs, so that Ctrl-C must be a signal; at a prompt it is a byte.
+
+        The interpreter handles SIGINT exactly while it executes something.
+        """
+        try:
+            status = Path(f"/proc/{self._process.pid}/status").read_text()
+        except OSError:
+            return False
+        caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+        return bool(int(caught.split()[1], 16) >> (signal.SIGINT - 1) & 1)
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        if self.executing:
+            os.kill(self._process.pid, signal.SIGINT)
+        else:
+            self.write(b"\x03")
+
+    def kill(self) -> None:
+        """Cut the power. Safe to call at any time and again."""
+        if not self.alive:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            with contextlib.suppress(OSError):
+                stream.close()
+        os.close(self._control)
+        os.close(self._lifeline)
+        self._lifeline = -1
+        self._open.clear()

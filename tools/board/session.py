@@ -1,0 +1,278 @@
+"""A board under power: from power-on, through soft and warm resets, to power-off."""
+
+from __future__ import annotations
+
+import re
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal
+
+from tools.board.interpreter import Interpreter
+
+if TYPE_CHECKING:
+    from tools.board.board import Board
+
+Ending = Literal["until", "repl", "reset", "power cut", "timeout", "exit", "corrupt"]
+
+PROMPT = b">>> "
+POWER_ON, HARD_RESET, WATCHDOG_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
+"""Reset causes, as `machine.reset_cause()` numbers them."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Power is lost at the flash operation with this number (1 is the first of the boot).
+
+    Programs and erases count. when: "before" it, in the "middle" (the first half of the bytes has
+    been written), or "after" it.
+    """
+
+    operation: int
+    when: Literal["before", "middle", "after"] = "before"
+
+
+@dataclass(frozen=True)
+class FlashFault:
+    """Flash that cannot be changed: one block, or all of it (block None).
+
+    silent: programming reports success all the same, as a worn block may.
+    """
+
+    block: int | None = None
+    silent: bool = False
+
+
+@dataclass(frozen=True)
+class FlashUse:
+    """What was done to the flash: numbers of operations, and bytes."""
+
+    programs: int = 0
+    erases: int = 0
+    bytes_read: int = 0
+    bytes_programmed: int = 0
+
+
+@dataclass(frozen=True)
+class BootResult:
+    """What one power cycle came to."""
+
+    output: str
+    """Everything on the serial line, line ends as "\\n"."""
+    ending: Ending
+    flash: FlashUse
+    resets: int
+    """How often the chip started again within this power cycle, soft resets included."""
+    seconds: float
+
+    @property
+    def flash_operations(self) -> int:
+        """Programs and erases: the operations that a power cut can hit."""
+        return self.flash.programs + self.flash.erases
+
+
+class Session:
+    """The chip with power on. A context manager: leaving it cuts the power."""
+
+    def __init__(
+        self,
+        board: Board,
+        cut: Cut | None = None,
+        max_boots: int = 1,
+        echo: Callable[[bytes], None] | None = None,
+    ) -> None:
+        self.board = board
+        self.raw = b""
+        """Bytes that came on the serial line."""
+        self.resets = 0
+        self.ending: Ending | None = None
+        """How the power cycle ended by itself; None while the chip runs."""
+        self.at_repl = False
+        """Whether boot.py and main.py are over."""
+        self._cut = cut
+        self._boots_left = max_boots
+        self._echo = echo
+        self._watchdog: float | None = None
+        self._use = FlashUse()
+        self._began = time.monotonic()
+        board.power_on_state()
+        self._interpreter = self._start(POWER_ON)
+
+    def _start(self, cause: int, raw_repl: bool = False) -> Interpreter:
+        board = self.board
+        (board.folder / "cause").write_text(str(cause))
+        (board.folder / "counters").write_bytes(bytes(16))
+        fault = board.flash_fault
+        bad = -1 if fault is None else -2 if fault.block is None else fault.block
+        cut = 0
+        if self._cut is not None:
+            cut = max(0, self._cut.operation - self._use.programs - self._use.erases)
+        self.at_repl = False
+        self._watchdog = None
+        return Interpreter(
+            board.folder,
+            {
+                "raw_repl": raw_repl,
+                "cut": cut,
+                "when": self._cut.when if self._cut else "",
+                "bad": bad,
+                "worn": bool(fault and fault.silent),
+            },
+            board.heap,
+            board.frozen,
+            board.options,
+        )
+
+    @property
+    def output(self) -> str:
+        """Everything on the serial line so far, line ends as "\\n"."""
+        return self.raw.decode("utf-8", "replace").replace("\r\n", "\n")
+
+    def _count(self) -> None:
+        counts = struct.unpack("4I", (self.board.folder / "counters").read_bytes()[:16])
+        use = self._use
+        self._use = FlashUse(
+            use.programs + counts[0],
+            use.erases + counts[1],
+            use.bytes_read + counts[2],
+            use.bytes_programmed + counts[3],
+        )
+
+    def _receive(self, data: bytes) -> None:
+        self.raw += data
+        if self._echo is not None and data:
+            self._echo(data)
+
+    def _restart(self, cause: int, raw_repl: bool = False) -> None:
+        """Start again without losing power."""
+        self._interpreter.kill()
+        self._count()
+        self.resets += 1
+        self._interpreter = self._start(cause, raw_repl)
+
+    def _finish(self, ending: Ending) -> None:
+        self.power_off()
+        self.ending = ending
+
+    def _reset(self, cause: int) -> None:
+        self._boots_left -= 1
+        if self._boots_left > 0:
+            self.board.hard_reset_state()
+            self._restart(cause)
+        else:
+            self._finish("reset")
+
+    def step(self, timeout: float) -> None:
+        """Let the chip run until something happens, at most for `timeout` seconds."""
+        if self.ending is not None:
+            return
+        if self._watchdog is not None:
+            timeout = min(timeout, self._watchdog - time.monotonic())
+        output, messages = self._interpreter.read(timeout)
+        self._receive(output)
+        for message in messages:
+            self._obey(message)
+        if self.ending is None and self._interpreter.ended:
+            self._finish("exit")
+        elif self._watchdog is not None and time.monotonic() >= self._watchdog:
+            self._reset(WATCHDOG_RESET)
+
+    def _drain(self) -> None:
+        """Read what the process said before its last message on the control pipe."""
+        while not self._interpreter.ended:
+            output, _ = self._interpreter.read(1)
+            self._receive(output)
+
+    def _obey(self, message: str) -> None:
+        word, _, argument = message.partition(" ")
+        if word == "repl":
+            self.at_repl = True
+        elif word == "wdt":
+            self._watchdog = time.monotonic() + int(argument) / 1000
+        elif word == "corrupt":
+            self._finish("corrupt")
+        else:
+            self._drain()
+            if word == "cut":
+                self._finish("power cut")
+            elif word == "soft":
+                self._receive(b"MPY: soft reboot\r\n")
+                self._restart(SOFT_RESET)
+            else:
+                self._reset(DEEPSLEEP_RESET if word == "deepsleep" else HARD_RESET)
+
+    def wait(
+        self, until: str | None = None, timeout: float = 30, since: int = 0
+    ) -> Literal["until", "repl", "timeout"] | Ending:
+        """Run until the regular expression is seen, a prompt is reached, or the power cycle ends.
+
+        until: searched in the output from character `since` on, `^` and `$` matching at lines;
+        without it a prompt ends the wait. A prompt of the REPL ends it in any case: after it
+        nothing more comes by itself. timeout: seconds.
+        """
+        deadline = time.monotonic() + timeout
+        seen = -1
+        while True:
+            if len(self.raw) != seen:
+                seen = len(self.raw)
+                if until is not None and re.search(until, self.output[since:], re.MULTILINE):
+                    return "until"
+                if self.at_repl and self.raw.endswith(PROMPT):
+                    return "repl"
+            if self.ending is not None:
+                return self.ending
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return "timeout"
+            length, repl = len(self.raw), self.at_repl
+            self.step(left)
+            if length == len(self.raw) and repl != self.at_repl:
+                seen = -1  # the prompt may have come before the message
+
+    def send(self, data: bytes | str) -> None:
+        """Put something on the serial line; byte 3 is Ctrl-C."""
+        parts = (data.encode() if isinstance(data, str) else data).split(b"\x03")
+        self._interpreter.write(parts[0])
+        for part in parts[1:]:
+            self._interpreter.interrupt()
+            self._interpreter.write(part)
+
+    def repl(self, line: str, timeout: float = 10) -> str:
+        """Type one line at the prompt and return what it prints, without echo and prompt.
+
+        Raises TimeoutError if no new prompt comes.
+        """
+        before = len(self.raw)
+        # No prompt must be seen in what was there before the line is echoed.
+        self.send(line + "\r")
+        deadline = time.monotonic() + timeout
+        while not (len(self.raw) > before and self.raw.endswith(PROMPT)):
+            if self.ending is not None or time.monotonic() > deadline:
+                raise TimeoutError(f"no prompt after {line!r}; the line says {self.output!r}")
+            self.step(min(0.5, timeout))
+        answer = self.raw[before:].decode("utf-8", "replace").replace("\r\n", "\n")
+        return answer.partition("\n")[2].removesuffix(PROMPT.decode())
+
+    def power_off(self) -> None:
+        """Cut the power now."""
+        if self._interpreter.alive:
+            self._interpreter.kill()
+            self._count()
+
+    def result(self, ending: Ending) -> BootResult:
+        """The account of this power cycle, which must be over."""
+        seconds = time.monotonic() - self._began
+        return BootResult(self.output, ending, self._use, self.resets, seconds)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.power_off()

@@ -1,0 +1,153 @@
+"""Puts a board's flash image together."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tools.image.filesystem import make_image
+from tools.image.layout import FlashLayout
+from tools.image.mpy import compile_source
+from tools.image.records import check_device, check_product, check_wifi, parse
+from tools.image.roots import load_root, shipped_roots
+from tools.layout import LIB, PACKAGE, ROOT
+
+Record = Path | bytes | Mapping[str, Any] | None
+"""A JSON file: its path, its bytes, or what it says; None: not on the board."""
+
+Source = Path | bytes | str | None
+"""Device code: a path, or the text itself; None: not on the board."""
+
+
+def package_version() -> str:
+    """Version of the device package, "0" where it says none."""
+    text = (PACKAGE / "__init__.py").read_text("utf-8")
+    match = re.search(r'(?m)^__version__\s*=\s*"([^"]+)"', text)
+    return match[1] if match else "0"
+
+
+def build_time() -> int:
+    """Unix time that goes into the image; SOURCE_DATE_EPOCH makes images reproducible."""
+    return int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
+
+
+def compiled_library(lib: Path, optimise: int = 0) -> dict[str, bytes]:
+    """Path on the board -> .mpy, for every module below `lib`. Raises CompileError."""
+    return {
+        f"/lib/{path.relative_to(lib).with_suffix('.mpy').as_posix()}": compile_source(
+            path.read_bytes(), path.name, optimise
+        )
+        for path in sorted(lib.rglob("*.py"))
+    }
+
+
+def _source(source: Path | bytes | str) -> bytes:
+    if isinstance(source, Path):
+        return source.read_bytes()
+    return source.encode() if isinstance(source, str) else source
+
+
+def _record(
+    record: Path | bytes | Mapping[str, Any],
+    name: str,
+    check: Callable[[Mapping[str, Any], str], None] | None,
+) -> bytes:
+    file = str(record) if isinstance(record, Path) else name
+    if isinstance(record, Mapping):
+        content = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+    else:
+        content = record.read_bytes() if isinstance(record, Path) else record
+    if check is None:
+        return content
+    check(parse(file, content), file)
+    return content
+
+
+def image_files(
+    product: Record = None,
+    wifi: Record = None,
+    device: Record = None,
+    *,
+    boot: Source = ROOT / "boot.py",
+    main: Source = ROOT / "main.py",
+    lib: Path | None = LIB,
+    roots: Iterable[Path | bytes] | None = None,
+    files: Mapping[str, bytes | str] | None = None,
+    built: int | None = None,
+    check: bool = True,
+    optimise: int = 0,
+) -> dict[str, bytes]:
+    """What lies on the board: absolute path -> content. Arguments as of `build_image`."""
+    content: dict[str, bytes] = {}
+    if boot is not None:
+        content["/boot.py"] = _source(boot)
+    if main is not None:
+        content["/main.py"] = _source(main)
+    if lib is not None:
+        content.update(compiled_library(lib, optimise))
+    for number, root in enumerate(shipped_roots() if roots is None else roots):
+        if isinstance(root, bytes):
+            content[f"/roots/{number}.der"] = root
+        else:
+            loaded = load_root(root)
+            content[f"/roots/{loaded.name}"] = loaded.der
+    for name, record, checker in (
+        ("product.json", product, check_product),
+        ("device.json", device, check_device),
+        ("wifi.json", wifi, check_wifi),
+    ):
+        if record is not None:
+            content["/" + name] = _record(record, name, checker if check else None)
+    stamp = {"time": build_time() if built is None else built, "version": package_version()}
+    content["/build.json"] = json.dumps(stamp, separators=(",", ":")).encode()
+    for path, text in (files or {}).items():
+        content[path] = _source(text)
+    return content
+
+
+def build_image(
+    product: Record = None,
+    wifi: Record = None,
+    device: Record = None,
+    *,
+    boot: Source = ROOT / "boot.py",
+    main: Source = ROOT / "main.py",
+    lib: Path | None = LIB,
+    roots: Iterable[Path | bytes] | None = None,
+    files: Mapping[str, bytes | str] | None = None,
+    built: int | None = None,
+    check: bool = True,
+    optimise: int = 0,
+    layout: FlashLayout | None = None,
+) -> bytes:
+    """The littlefs2 image of a board's file system.
+
+    product, wifi, device: the JSON files, checked first unless `check` is false.
+    boot, main: the scripts. lib: folder whose modules are compiled to /lib.
+    roots: certificate files, or DER bytes (which become /roots/<number>.der); None takes those in
+    firmware/roots/, an empty list none. files: anything else, absolute path -> content; wins.
+    built: Unix time in /build.json, the least that the board's clock is set to; now by default.
+    optimise: of mpy-cross; 0 keeps line numbers, 3 drops them.
+    layout: partition to fill; 4 MB of flash with stock firmware by default.
+
+    Raises RecordError, RootError, CompileError, ImageError, each with a message for the user.
+    """
+    content = image_files(
+        product,
+        wifi,
+        device,
+        boot=boot,
+        main=main,
+        lib=lib,
+        roots=roots,
+        files=files,
+        built=built,
+        check=check,
+        optimise=optimise,
+    )
+    return make_image(content, layout or FlashLayout())

