@@ -30,13 +30,14 @@ def on_device(tmp_path: Path) -> Callable[..., Any]:
         handed.write_text(json.dumps(given, ensure_ascii=False), encoding="utf-8")
         done = subprocess.run(
             [*micropython_command(), "-X", f"heapsize={heap}", DEVICE_TESTS / script, handed],
-            env={**os.environ, "MICROPYPATH": f"{LIB}:{FROZEN}", "TZ": "UTC"},
+            env={**os.environ, "MICROPYPATH": f"{LIB}:{FROZEN}:{DEVICE_TESTS}", "TZ": "UTC"},
             capture_output=True,
             text=True,
             timeout=timeout,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout, done.stderr
         return json.loads(done.stdout.splitlines()[-1])
 
     return run

@@ -71,7 +71,7 @@ class Product:
             raise ConfigError("product.json: expected a JSON object")
         for name in fields:
             if name not in _FIELDS:
-                raise ConfigError("product.json: {}: no such field".format(name[:32]))
+                raise ConfigError("product.json: {}: no such field".format(str(name)[:32]))
             kind, least, most, _ = _FIELDS[name]
             value = fields[name]
             size = len(value) if isinstance(value, str) else value

@@ -45,8 +45,9 @@ def parse(data):
     if not isinstance(record, dict):
         return None, "not a JSON object"
     for name in record:
-        if not isinstance(record[name], str):
-            return None, name[:32] + ": expected text"
+        # MicroPython's JSON takes names that are not text, too.
+        if not isinstance(name, str) or not isinstance(record[name], str):
+            return None, str(name)[:32] + ": expected text"
     if record.get("check", None) not in (None, _check(record)):
         return None, "damaged (its check does not match)"
     return record, None

@@ -1,0 +1,39 @@
+"""A simulated day of tries that all fail: when each begins, in milliseconds.
+
+Given {"seed": n, "slow": bool, "hours": n}. The clock is simulated: `time.ticks_ms` is replaced.
+"""
+
+import json
+import random
+import sys
+
+with open(sys.argv[1]) as file:
+    given = json.load(file)
+
+
+PERIOD = 1 << 30  # of the chip's ticks; the unix port's own is longer
+
+
+class Clock:
+    now = PERIOD - 5000  # just before they wrap around
+
+    def ticks_ms(self):
+        return self.now % PERIOD
+
+    def ticks_diff(self, end, start):
+        return (end - start + PERIOD // 2) % PERIOD - PERIOD // 2
+
+
+clock = sys.modules["time"] = Clock()
+from aliyun_iot.retry import Waits  # noqa: E402 the simulated clock must be there first
+
+random.seed(given["seed"])
+waits = Waits()
+began = clock.now
+starts = []
+while clock.now - began < given["hours"] * 3600000:
+    starts.append(clock.now - began)
+    waits.starting()
+    clock.now += 30  # the try itself
+    clock.now += waits.failed(given["slow"])
+print(json.dumps(starts))
