@@ -8,7 +8,9 @@ from micropython import const
 _MINUTE = const(60000)
 _CONNECTS = const(5)  # per device and minute, platform documentation "Limits"
 
-_FIRST = const(2000)  # first wait after an error that may pass by itself, ms; doubled each time
+# The first wait after an error that may pass by itself, ms; doubled each time. With it the
+# shortest first five waits add up to more than a minute: the limit is not reached.
+_FIRST = const(4000)
 _MOST = const(300000)
 _SLOW_FIRST = const(60000)  # after a refusal: only somebody's doing can help, but it may be done
 _SLOW_MOST = const(1800000)
@@ -44,7 +46,10 @@ class Waits:
         first, most = (_SLOW_FIRST, _SLOW_MOST) if slow else (_FIRST, _MOST)
         span = min(first << min(self._failures, 12), most)
         self._failures += 1
-        return max(span // 2 + random.getrandbits(16) * span // 65536, self.barred())
+        jitter = random.getrandbits(16)
+        barred = self.barred()
+        # Who must wait for the limit gets jitter on top: all of a fleet would end it together.
+        return max(span // 2 + jitter * span // 65536, barred and barred + jitter)
 
     def barred(self):
         """Milliseconds until the platform's limit lets another try begin, int."""

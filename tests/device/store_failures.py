@@ -37,7 +37,7 @@ store.save("/device.json", OLD)
 if how == "full":
     fill()
 elif how == "broken":
-    flash.broken = {block: errno.EIO for block in range(flash.blocks)}
+    flash.broken = dict.fromkeys(range(flash.blocks), errno.EIO)
 elif how == "read-only":
     vfs.umount("/")
     vfs.mount(vfs.VfsLfs2(flash), "/", readonly=True)
