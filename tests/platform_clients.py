@@ -1,0 +1,303 @@
+"""Independent clients for tests of the local platform: HTTPS on http.client, MQTT on sockets.
+
+The MQTT client writes and reads packets by itself, so that a fault in the platform's codec is not
+mirrored here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.client
+import json
+import socket
+import ssl
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlencode
+
+from tools.iot_platform import LocalPlatform
+
+PK, PS = "a1ExpAkj9Hi", "ffFnFlKQW3HYjjPR"
+GATEWAY, SUB = "a1Gateway01", "a1Subdevic1"
+DEADLINE = 5.0
+
+
+def hmac_hex(method: str, key: str, content: str) -> str:
+    """method: hmacmd5, hmacsha1 or hmacsha256."""
+    return hmac.new(key.encode(), content.encode(), getattr(hashlib, method[4:])).hexdigest()
+
+
+def tls_context(platform: LocalPlatform) -> ssl.SSLContext:
+    """A client's TLS settings that trust the platform's CA and nothing else."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=platform.ca_der)
+    return context
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        loaded = json.loads(self.body)
+        assert isinstance(loaded, dict)
+        return loaded
+
+
+def registration_form(
+    device_name: str = "Example_dyn1",
+    *,
+    product_key: str = PK,
+    secret: str = PS,
+    method: str = "hmacsha256",
+    random: str = "7y4Jg5xdKCy9W2i",
+    **changes: str | None,
+) -> dict[str, str]:
+    """The form of a good request; changes: fields to replace, or to leave out (None)."""
+    content = f"deviceName{device_name}productKey{product_key}random{random}"
+    form: dict[str, str | None] = {
+        "productKey": product_key,
+        "deviceName": device_name,
+        "random": random,
+        "sign": hmac_hex(method, secret, content),
+        "signMethod": method,
+        **changes,
+    }
+    return {name: value for name, value in form.items() if value is not None}
+
+
+def post(
+    platform: LocalPlatform,
+    body: Mapping[str, str] | str,
+    path: str = "/auth/register/device",
+    method: str = "POST",
+) -> Answer:
+    """One request over verified TLS."""
+    connection = http.client.HTTPSConnection(
+        "localhost", platform.https_port, timeout=DEADLINE, context=tls_context(platform)
+    )
+    try:
+        text = body if isinstance(body, str) else urlencode(body)
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        connection.request(method, path, text, headers)
+        response = connection.getresponse()
+        return Answer(response.status, response.getheaders(), response.read())
+    finally:
+        connection.close()
+
+
+def client_id(name: str, **params: str | int) -> str:
+    """`name|k=v,..|`."""
+    return f"{name}|{','.join(f'{key}={value}' for key, value in params.items())}|"
+
+
+@dataclass
+class Packet:
+    """A packet as it came: type (1 to 15), flags, body."""
+
+    kind: int
+    flags: int
+    body: bytes
+
+
+@dataclass
+class MqttClient:
+    """A minimal MQTT 3.1.1 client. Every wait has a deadline."""
+
+    platform: LocalPlatform
+    tls: bool = True
+    host: str = "localhost"
+    _socket: socket.socket = field(init=False)
+
+    def __post_init__(self) -> None:
+        port = self.platform.mqtt_tls_port if self.tls else self.platform.mqtt_tcp_port
+        self._socket = socket.create_connection(("127.0.0.1", port), DEADLINE)
+        if self.tls:
+            context = tls_context(self.platform)
+            self._socket = context.wrap_socket(self._socket, server_hostname=self.host)
+
+    def __enter__(self) -> MqttClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def send(self, kind: int, flags: int, body: bytes) -> None:
+        length, rest = b"", len(body)
+        while True:
+            rest, byte = rest // 128, rest % 128
+            length += bytes([byte | (128 if rest else 0)])
+            if not rest:
+                break
+        self._socket.sendall(bytes([kind << 4 | flags]) + length + body)
+
+    def send_raw(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def receive(self, timeout: float = DEADLINE) -> Packet | None:
+        """The next packet, None at the end of the stream; raises TimeoutError."""
+        self._socket.settimeout(timeout)
+        try:
+            first = self._socket.recv(1)
+            if not first:
+                return None
+            length = shift = 0
+            while True:
+                byte = self._exactly(1)[0]
+                length |= (byte & 127) << shift
+                shift += 7
+                if not byte & 128:
+                    break
+            return Packet(first[0] >> 4, first[0] & 15, self._exactly(length))
+        except (ConnectionError, ssl.SSLEOFError):
+            return None
+
+    def _exactly(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            piece = self._socket.recv(count - len(data))
+            if not piece:
+                raise ConnectionError("the stream ended inside a packet")
+            data += piece
+        return data
+
+    # Connecting
+
+    def connect(
+        self,
+        ident: str,
+        username: str,
+        password: str,
+        *,
+        keepalive: int = 60,
+        clean: bool = True,
+        protocol: str = "MQTT",
+        level: int = 4,
+    ) -> int | None:
+        """CONNECT; the CONNACK code, or None if the connection was closed instead."""
+        body = _text(protocol) + bytes([level, 0xC0 | (2 if clean else 0)])
+        body += struct.pack("!H", keepalive) + _text(ident) + _text(username) + _text(password)
+        self.send(1, 0, body)
+        packet = self.receive()
+        if packet is None:
+            return None
+        assert packet.kind == 2, packet
+        self.session_present = bool(packet.body[0])
+        return packet.body[1]
+
+    def connect_device(
+        self,
+        product_key: str,
+        device_name: str,
+        secret: str,
+        *,
+        method: str = "hmacsha256",
+        upper: bool = False,
+        ident: str | None = None,
+        extra: Mapping[str, str | int] | None = None,
+        keepalive: int = 60,
+        clean: bool = True,
+    ) -> int | None:
+        """CONNECT with a DeviceSecret; extra: parameters of the clientId to add or replace."""
+        ident = f"{product_key}.{device_name}" if ident is None else ident
+        params = {
+            "securemode": 2 if self.tls else 3,
+            "signmethod": method,
+            "timestamp": "2524608000000",
+            "_ss": 1,
+            **(extra or {}),
+        }
+        content = f"clientId{ident}deviceName{device_name}productKey{product_key}"
+        content += f"timestamp{params['timestamp']}"
+        password = hmac_hex(method, secret, content)
+        return self.connect(
+            client_id(ident, **params),
+            f"{device_name}&{product_key}",
+            password.upper() if upper else password,
+            keepalive=keepalive,
+            clean=clean,
+        )
+
+    def register(
+        self,
+        device_name: str,
+        *,
+        auth: str = "register",
+        secret: str = PS,
+        product_key: str = PK,
+        method: str = "hmacsha256",
+        random: str = "567345",
+        keepalive: int = 60,
+        **changes: str | int,
+    ) -> int | None:
+        """CONNECT for a dynamic registration; changes: parameters of the clientId."""
+        params = {
+            "securemode": 2,
+            "authType": auth,
+            "random": random,
+            "signmethod": method,
+            **changes,
+        }
+        content = f"deviceName{device_name}productKey{product_key}random{random}"
+        return self.connect(
+            client_id(f"{device_name}.{product_key}", **params),
+            f"{device_name}&{product_key}",
+            hmac_hex(method, secret, content),
+            keepalive=keepalive,
+        )
+
+    # Messages
+
+    def publish(self, topic: str, payload: bytes, qos: int = 0, packet_id: int = 1) -> None:
+        head = _text(topic) + (struct.pack("!H", packet_id) if qos else b"")
+        self.send(3, qos << 1, head + payload)
+
+    def subscribe(self, *filters: str, packet_id: int = 1) -> list[int]:
+        """SUBSCRIBE; the codes of the SUBACK."""
+        body = struct.pack("!H", packet_id) + b"".join(_text(name) + b"\0" for name in filters)
+        self.send(8, 2, body)
+        packet = self.receive()
+        assert packet is not None and packet.kind == 9, packet
+        return list(packet.body[2:])
+
+    def message(self, timeout: float = DEADLINE) -> tuple[str, bytes]:
+        """The next PUBLISH: topic and payload; one of QoS 1 is acknowledged."""
+        packet = self.receive(timeout)
+        assert packet is not None and packet.kind == 3, packet
+        length = struct.unpack("!H", packet.body[:2])[0]
+        topic, rest = packet.body[2 : 2 + length].decode(), packet.body[2 + length :]
+        if packet.flags & 6:
+            self.send(4, 0, rest[:2])
+            rest = rest[2:]
+        return topic, rest
+
+    def request(self, topic: str, params: Any, number: str = "1", **more: Any) -> dict[str, Any]:
+        """Publishes an Alink request and returns the reply, which must be on `topic`_reply."""
+        self.publish(topic, json.dumps({"id": number, "params": params, **more}).encode())
+        reply_topic, payload = self.message()
+        assert reply_topic == topic + "_reply", reply_topic
+        reply = json.loads(payload)
+        assert isinstance(reply, dict)
+        return reply
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return struct.pack("!H", len(data)) + data

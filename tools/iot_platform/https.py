@@ -1,0 +1,143 @@
+"""The HTTPS endpoint: POST /auth/register/device.
+
+Answers are what the platform's own SDKs need: compact JSON, `code`, `data`, `message` in this
+order, and a Content-Length spelled so; chunked or close-delimited answers break them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import Any
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from tools.iot_platform.behaviour import Behaviour
+from tools.iot_platform.codes import MESSAGES, Refusal
+from tools.iot_platform.faults import Faults, RawHttp
+from tools.iot_platform.record import Record
+from tools.iot_platform.registration import Registration
+
+PATH = "/auth/register/device"
+_LONGEST_BODY = 4096
+_HEADERS = {"Content-Type": "application/json;charset=utf-8", "Server": "Tengine"}
+_logger = logging.getLogger(__name__)
+
+
+class Endpoint:
+    """Turns HTTP requests into registrations. `server` makes a protocol for each connection."""
+
+    def __init__(
+        self, registration: Registration, behaviour: Behaviour, record: Record, faults: Faults
+    ) -> None:
+        self._registration = registration
+        self._behaviour = behaviour
+        self._record = record
+        self._faults = faults
+        # What a client did wrong is in the record; nothing is to appear on standard error.
+        _logger.setLevel(logging.CRITICAL)
+        self.server = web.Server(self._handle, access_log=None, logger=_logger)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        raw = self._faults.take_raw_http()
+        if raw is not None:
+            await request.read()
+            self._record.add("fault", what="raw HTTP answer", path=request.path)
+            return await self._send_raw(request, raw)
+        if request.path != PATH or request.method != "POST":
+            status = 404 if request.path != PATH else 405
+            self._record.add("http", code=status, method=request.method, path=request.path[:200])
+            return web.Response(status=status, headers={"Server": "Tengine"})
+        fields: dict[str, str] = {}
+        try:
+            fields = await _read_form(request)
+            code = self._faults.take_register_code()
+            if code is not None:
+                raise Refusal(code, "injected fault")
+            device = self._registration.register(fields)
+        except Refusal as refusal:
+            return self._refuse(fields, refusal)
+        data = {
+            "deviceName": device.device_name,
+            "deviceSecret": device.device_secret,
+            "productKey": device.product_key,
+        }
+        lost = self._faults.take_lost_answer()
+        self._note(fields, 200, answered=lost is None)
+        if lost is not None:
+            self._record.add("fault", device.identity, what="registration answer lost")
+            return await self._send_raw(request, RawHttp([], stay_open=lost.stay_open))
+        answer = _answer(200, {"code": 200, "data": data, "message": MESSAGES[200]})
+        slow = self._faults.take_slow_answer()
+        if slow is None:
+            return answer
+        await asyncio.sleep(slow.delay)
+        if slow.piece is None:
+            return answer
+        whole = _as_bytes(answer)
+        pieces = [whole[at : at + slow.piece] for at in range(0, len(whole), slow.piece)]
+        return await self._send_raw(request, RawHttp(pieces, slow.pause))
+
+    def _refuse(self, fields: dict[str, str], refusal: Refusal) -> web.Response:
+        self._note(fields, refusal.code, reason=refusal.why)
+        body = {"code": refusal.code, "message": refusal.message}
+        return _answer(self._behaviour.http_failure_status, body)
+
+    def _note(
+        self, fields: dict[str, str], code: int, reason: str | None = None, answered: bool = True
+    ) -> None:
+        self._record.add(
+            "register",
+            (fields.get("productKey"), fields.get("deviceName")),
+            code,
+            via="https",
+            sign_method=fields.get("signMethod"),
+            reason=reason,
+            answered=answered,
+        )
+
+    async def _send_raw(self, request: web.BaseRequest, raw: RawHttp) -> web.StreamResponse:
+        transport = request.transport
+        for piece in raw.pieces:
+            if transport is None or transport.is_closing():
+                break
+            transport.write(piece)
+            await asyncio.sleep(raw.pause)
+        if raw.stay_open:
+            await asyncio.Event().wait()  # until the client or the platform closes
+        if transport is not None:
+            transport.close()
+        return web.Response()  # goes nowhere: the transport is closed
+
+
+async def _read_form(request: web.BaseRequest) -> dict[str, str]:
+    body = await request.content.read(_LONGEST_BODY + 1)
+    while len(body) <= _LONGEST_BODY and not request.content.at_eof():
+        body += await request.content.read(_LONGEST_BODY + 1 - len(body))
+    if len(body) > _LONGEST_BODY:
+        raise Refusal(460, f"body longer than {_LONGEST_BODY} bytes")
+    try:
+        pairs = parse_qsl(
+            body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict"
+        )
+    except ValueError:  # UnicodeDecodeError is one
+        raise Refusal(460, "the body is no form") from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise Refusal(460, "a parameter is given twice")
+    return fields
+
+
+def _answer(status: int, body: dict[str, Any]) -> web.Response:
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return web.Response(status=status, body=text.encode(), headers=_HEADERS)
+
+
+def _as_bytes(answer: web.Response) -> bytes:
+    body = answer.body
+    assert isinstance(body, bytes)  # `_answer` made it
+    head = f"HTTP/1.1 {answer.status} OK\r\nContent-Length: {len(body)}\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
+    return head.encode() + b"\r\n" + body

@@ -1,0 +1,97 @@
+"""Rules for names, and which device a topic belongs to.
+
+Platform docs "RegisterDevice" (DeviceName), the C SDK's limits (keys and secrets) and "Limits"
+(topics).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_DEVICE_NAME = re.compile(r"[A-Za-z0-9_@.:-]{4,32}")
+_PRODUCT_KEY = re.compile(r"[A-Za-z0-9]{1,20}")
+_SECRET = re.compile(r"[!-~]{1,64}")
+_TOPIC = re.compile(
+    r"/(?:sys|ext/session|ext/error|ext/ntp|ota/device/[^/]+|shadow/[^/]+)"
+    r"/(?P<pk>[^/]+)/(?P<dn>[^/]+)(?:/.*)?"
+)
+_USER_TOPIC = re.compile(r"/(?P<pk>[^/]+)/(?P<dn>[^/]+)/.+")
+_SHARED = ("/ext/", "/sys/", "/ota/", "/shadow/", "/broadcast/")
+
+TOPIC_BYTES = 128
+TOPIC_SLASHES = 7
+PAYLOAD_BYTES = 256 * 1024
+
+
+class Identity(NamedTuple):
+    """What identifies a device: unlike MQTT clients at large, never its clientId."""
+
+    product_key: str
+    device_name: str
+
+    def __str__(self) -> str:
+        return f"{self.product_key}/{self.device_name}"
+
+
+def is_device_name(text: object) -> bool:
+    """4..32 of letters, digits and - _ @ . :"""
+    return isinstance(text, str) and _DEVICE_NAME.fullmatch(text) is not None
+
+
+def is_product_key(text: object) -> bool:
+    """1..20 letters and digits (11 in practice)."""
+    return isinstance(text, str) and _PRODUCT_KEY.fullmatch(text) is not None
+
+
+def check_device_name(device_name: str) -> None:
+    """Raises ValueError when the DeviceName is outside the platform's rule."""
+    if not is_device_name(device_name):
+        raise ValueError(
+            f"DeviceName {device_name!r}: expected 4 to 32 letters, digits or any of - _ @ . :"
+        )
+
+
+def check_product_key(product_key: str) -> None:
+    """Raises ValueError when the ProductKey is outside the platform's rule."""
+    if not is_product_key(product_key):
+        raise ValueError(f"ProductKey {product_key!r}: expected 1 to 20 letters and digits")
+
+
+def check_secret(name: str, secret: str) -> None:
+    """Raises ValueError, without the value, when a secret is outside the platform's rule."""
+    if not isinstance(secret, str) or _SECRET.fullmatch(secret) is None:
+        raise ValueError(f"{name}: expected 1 to 64 printable ASCII characters without spaces")
+
+
+def topic_owner(topic: str) -> Identity | None:
+    """The device a topic belongs to; None for a topic that names no device."""
+    match = _TOPIC.fullmatch(topic)
+    if match is None and not topic.startswith(_SHARED):
+        match = _USER_TOPIC.fullmatch(topic)
+    return Identity(match["pk"], match["dn"]) if match else None
+
+
+def is_system_topic(topic: str) -> bool:
+    """Whether `_ss=1` in the clientId subscribes it: all but a user's own and broadcasts."""
+    return topic.startswith(("/sys/", "/ext/", "/ota/", "/shadow/"))
+
+
+def topic_problem(topic: str) -> str | None:
+    """What breaks the platform's limits in a topic or topic filter, or None."""
+    if len(topic.encode()) > TOPIC_BYTES:
+        return f"longer than {TOPIC_BYTES} bytes"
+    if topic.count("/") > TOPIC_SLASHES:
+        return f"more than {TOPIC_SLASHES} slashes"
+    return None
+
+
+def filter_matches(topic_filter: str, topic: str) -> bool:
+    """MQTT 3.1.1 section 4.7: whether a subscription covers a topic."""
+    wanted, given = topic_filter.split("/"), topic.split("/")
+    for index, level in enumerate(wanted):
+        if level == "#":
+            return True
+        if index >= len(given) or level not in ("+", given[index]):
+            return False
+    return len(wanted) == len(given)

@@ -1,0 +1,165 @@
+"""One MQTT connection of a device, after its CONNECT was accepted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tools.iot_platform import packets
+from tools.iot_platform.credentials import Login
+from tools.iot_platform.names import (
+    Identity,
+    filter_matches,
+    is_system_topic,
+    topic_owner,
+    topic_problem,
+)
+from tools.iot_platform.record import Record
+
+_SUBSCRIBE_TOPICS = 8
+_SUBSCRIPTIONS = 100
+_OUTBOX_BYTES = 8 * 1024 * 1024
+_REFUSED = 0x80
+
+
+@dataclass
+class Kept:
+    """What outlives a connection with clean session 0: subscriptions and unanswered QoS 1."""
+
+    filters: set[str] = field(default_factory=set)
+    unanswered: OrderedDict[int, tuple[str, bytes]] = field(default_factory=OrderedDict)
+    next_id: int = 1
+
+    def queue(self, topic: str, payload: bytes) -> int:
+        """Takes a QoS 1 message until it is acknowledged; returns its packet id."""
+        while self.next_id in self.unanswered:
+            self.next_id = self.next_id % 65535 + 1
+        packet_id, self.next_id = self.next_id, self.next_id % 65535 + 1
+        self.unanswered[packet_id] = (topic, payload)
+        return packet_id
+
+
+class Session:
+    """Reads a device's packets until the connection ends, and writes to it."""
+
+    def __init__(
+        self,
+        login: Login,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        record: Record,
+        kept: Kept,
+    ) -> None:
+        self.login = login
+        self.kept = kept
+        self.identity = login.identity
+        self.reason = ""
+        self._reader = reader
+        self._writer = writer
+        self._record = record
+
+    @property
+    def key(self) -> tuple[Identity, str]:
+        """One connection for each: a registration-free device is told apart by its clientId."""
+        return self.identity, self.login.client_id if self.login.client else ""
+
+    def write(self, data: bytes) -> None:
+        """Sends bytes; a device that reads nothing is cut off rather than waited for."""
+        transport = self._writer.transport
+        if transport.is_closing():
+            return
+        if transport.get_write_buffer_size() > _OUTBOX_BYTES:
+            self.close("does not read")
+            transport.abort()
+            return
+        self._writer.write(data)
+
+    def close(self, reason: str) -> None:
+        """Closes the connection; the first reason given counts."""
+        self.reason = self.reason or reason
+        if not self._writer.transport.is_closing():
+            self._writer.close()
+
+    def wants(self, topic: str) -> bool:
+        """Whether the device subscribed to the topic, itself or by `_ss=1`."""
+        if self.login.system_topics and is_system_topic(topic):
+            return True
+        return any(filter_matches(wanted, topic) for wanted in self.kept.filters)
+
+    def deliver(self, topic: str, payload: bytes, qos: int) -> None:
+        """Publishes to the device; the subscription is the caller's business."""
+        packet_id = self.kept.queue(topic, payload) if qos else None
+        self._record.add(
+            "deliver", topic_owner(topic) or self.identity, topic=topic, qos=qos, size=len(payload)
+        )
+        self.write(packets.publish(topic, payload, packet_id))
+
+    def resend(self) -> None:
+        """Sends again what an earlier connection did not acknowledge."""
+        for packet_id, (topic, payload) in self.kept.unanswered.items():
+            self.write(packets.publish(topic, payload, packet_id, dup=True))
+
+    async def run(
+        self,
+        timeout: float,
+        on_publish: Callable[[packets.Publish], None],
+        may_subscribe: Callable[[str], bool],
+    ) -> None:
+        """Reads until the connection ends or no packet came for `timeout` seconds."""
+        while not self.reason:
+            try:
+                packet = await asyncio.wait_for(packets.read_packet(self._reader), timeout)
+            except asyncio.TimeoutError:  # another class in 3.10
+                self.close("keepalive")
+                return
+            except packets.ProtocolError as error:
+                self.close(f"protocol error: {error}")
+                return
+            if packet is None:
+                self.close("connection lost")
+                return
+            if isinstance(packet, packets.Disconnect):
+                self.close("disconnected")
+                return
+            self._handle(packet, on_publish, may_subscribe)
+            try:
+                await self._writer.drain()
+            except OSError:
+                self.close("connection lost")
+
+    def _handle(
+        self,
+        packet: packets.Packet,
+        on_publish: Callable[[packets.Publish], None],
+        may_subscribe: Callable[[str], bool],
+    ) -> None:
+        if isinstance(packet, packets.Publish):
+            if packet.packet_id is not None:
+                self.write(packets.puback(packet.packet_id))
+            on_publish(packet)
+        elif isinstance(packet, packets.Pingreq):
+            self.write(packets.pingresp())
+        elif isinstance(packet, packets.Puback):
+            self.kept.unanswered.pop(packet.packet_id, None)
+        elif isinstance(packet, packets.Subscribe):
+            codes = [self._subscribe(wanted, may_subscribe) for wanted in packet.filters]
+            if len(packet.filters) > _SUBSCRIBE_TOPICS:
+                codes = [_REFUSED] * len(codes)
+            self.kept.filters.update(
+                wanted for wanted, code in zip(packet.filters, codes, strict=True) if code == 0
+            )
+            self._record.add("subscribe", self.identity, topics=list(packet.filters), codes=codes)
+            self.write(packets.suback(packet.packet_id, codes))
+        elif isinstance(packet, packets.Unsubscribe):
+            self.kept.filters.difference_update(packet.filters)
+            self._record.add("unsubscribe", self.identity, topics=list(packet.filters))
+            self.write(packets.unsuback(packet.packet_id))
+        else:
+            self.close("protocol error: a second CONNECT")
+
+    def _subscribe(self, wanted: str, may_subscribe: Callable[[str], bool]) -> int:
+        room = len(self.kept.filters) < _SUBSCRIPTIONS or wanted in self.kept.filters
+        good = topic_problem(wanted) is None and room and may_subscribe(wanted)
+        return 0 if good else _REFUSED
