@@ -162,6 +162,8 @@ class Interpreter:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        for name in ("faketime_shm", "sem.faketime_sem"):  # what libfaketime could not remove
+            (Path("/dev/shm") / f"{name}_{self._process.pid}").unlink(missing_ok=True)
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
             with contextlib.suppress(OSError):

@@ -12,6 +12,7 @@ executable file. SOURCE: what to run; `{rom}` in it becomes the expression that 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -21,6 +22,7 @@ F_SETSIG = 10  # Linux; the fcntl module has no name for it on every build
 
 
 def main(pipe: int, rom: str, interpreter: str, options: list[str], source: str) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # until MicroPython listens
     # When the host ends, by whatever cause, the pipe breaks and the kernel kills this process.
     fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(pipe, F_SETSIG, signal.SIGKILL)
@@ -28,6 +30,12 @@ def main(pipe: int, rom: str, interpreter: str, options: list[str], source: str)
     if os.path.isdir(rom):  # noqa: PTH112 - pathlib would double the time that this takes
         source = source.replace("{rom}", f"vfs.VfsPosix({rom!r})")
         os.execv(interpreter, [interpreter, *options, "-c", source])
+    # libfaketime's shared memory would outlive a process that is killed; nobody shares it here.
+    for name in (f"faketime_shm_{os.getpid()}", f"sem.faketime_sem_{os.getpid()}"):
+        with contextlib.suppress(OSError):
+            os.unlink("/dev/shm/" + name)  # noqa: PTH108
+    for variable in ("LD_PRELOAD", "FAKETIME_SHARED"):  # children need no clock
+        os.environ.pop(variable, None)
     with open(rom, "rb") as file:  # noqa: PTH123
         data = file.read()
     address = id(data) + sys.getsizeof(b"") - 1  # of the first byte of a bytes object

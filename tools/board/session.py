@@ -66,6 +66,8 @@ class BootResult:
     resets: int
     """How often the chip started again within this power cycle, soft resets included."""
     seconds: float
+    heap_before_boot: int
+    """Bytes that the interpreter and the simulator had on the heap when boot.py began."""
 
     @property
     def flash_operations(self) -> int:
@@ -91,6 +93,8 @@ class Session:
         """How the power cycle ended by itself; None while the chip runs."""
         self.at_repl = False
         """Whether boot.py and main.py are over."""
+        self.heap_before_boot = 0
+        """Bytes on the heap when boot.py began."""
         self._cut = cut
         self._boots_left = max_boots
         self._echo = echo
@@ -191,6 +195,8 @@ class Session:
             self.at_repl = True
         elif word == "wdt":
             self._watchdog = time.monotonic() + int(argument) / 1000
+        elif word == "heap":
+            self.heap_before_boot = int(argument)
         elif word == "corrupt":
             self._finish("corrupt")
         else:
@@ -264,7 +270,9 @@ class Session:
     def result(self, ending: Ending) -> BootResult:
         """The account of this power cycle, which must be over."""
         seconds = time.monotonic() - self._began
-        return BootResult(self.output, ending, self._use, self.resets, seconds)
+        return BootResult(
+            self.output, ending, self._use, self.resets, seconds, self.heap_before_boot
+        )
 
     def __enter__(self) -> Session:
         return self

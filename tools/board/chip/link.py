@@ -6,8 +6,7 @@ the chip keeps outside of its flash image (clock, RTC memory, NVS). The pipe car
 must know at once: `repl`, `reset`, `soft`, `cut`, `wdt <ms>`.
 """
 
-import os
-
+import uos as os
 import utime
 
 folder = None  # VfsPosix of the board's folder; never mounted, so the chip cannot see it
@@ -40,6 +39,18 @@ def die(message):
     tell(message)
     while True:
         os.system("kill -9 $PPID")
+
+
+def load(name):
+    """Import a module of the simulator that is not there from the start."""
+    import sys
+
+    path = sys.path[:]
+    sys.path[:] = ["/" + hidden + "/chip"]
+    try:
+        return __import__("chip_" + name)
+    finally:
+        sys.path[:] = path
 
 
 def set_clock(unix_seconds):

@@ -80,10 +80,10 @@ def _replace_modules(rom):
     sys.path[:] = [rom + "/chip"]
     for name in ("time", "socket", "os", "machine", "network", "esp32", "esp", "ntptime"):
         sys.modules[name] = __import__(name)
-    sys.modules["sys"] = __import__("system")
+    sys.modules["sys"] = __import__("chip_sys")
     for name in ("time", "socket", "os", "machine"):
         sys.modules["u" + name] = sys.modules[name]
-    del sys.modules["system"]
+    del sys.modules["chip_sys"]
 
 
 def start(folder, control, rom, raw_repl, cut, when, bad, worn):
@@ -122,6 +122,7 @@ def start(folder, control, rom, raw_repl, cut, when, bad, worn):
     for name in ("start", "flash", "link"):
         sys.modules.pop(name, None)
     gc.collect()
+    link.tell("heap %d" % gc.mem_alloc())
     if _run("boot.py", names) and not raw_repl:
         _run("main.py", names)
     device._save()
