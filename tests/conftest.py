@@ -1,19 +1,27 @@
-"""What tests share: running device code in MicroPython, one process per run."""
+"""What tests share: device code in MicroPython, a local platform, boards that know it."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
+from tools.board import Board
+from tools.image import build_image
+from tools.iot_platform import LocalPlatform
 from tools.layout import FROZEN, LIB, micropython_command
 
 DEVICE_TESTS = Path(__file__).parent / "device"
+
+PRODUCT_KEY = "a1ExpAkj9Hi"
+PRODUCT_SECRET = "ffFnFlKQW3HYjjPR"
+MAC = "246f28aabbcc"
+WIFI = {"ssid": "bench", "password": "correct horse"}
 
 
 @pytest.fixture
@@ -41,3 +49,48 @@ def on_device(tmp_path: Path) -> Callable[..., Any]:
         return json.loads(done.stdout.splitlines()[-1])
 
     return run
+
+
+@pytest.fixture
+def platform() -> Iterator[LocalPlatform]:
+    """A local platform with one product, dynamic registration on, and one device of it."""
+    with LocalPlatform() as running:
+        running.registry.add_product(PRODUCT_KEY, PRODUCT_SECRET)
+        running.registry.add_device(PRODUCT_KEY, MAC)
+        yield running
+
+
+def product_of(platform: LocalPlatform, **fields: Any) -> dict[str, Any]:
+    """A product.json that leads a board to `platform`; `fields` change it, None takes one out."""
+    made = {
+        "productKey": PRODUCT_KEY,
+        "productSecret": PRODUCT_SECRET,
+        "registerHost": "localhost",
+        "registerPort": platform.https_port,
+        "mqttHost": "localhost",
+        "mqttPort": platform.mqtt_tls_port,
+        **fields,
+    }
+    return {name: value for name, value in made.items() if value is not None}
+
+
+class MakeBoard(Protocol):
+    def __call__(self, product: Any = ..., device: Any = ..., **image: Any) -> Board: ...
+
+
+@pytest.fixture
+def make_board(platform: LocalPlatform, tmp_path: Path) -> MakeBoard:
+    """Make a board with the package on its flash, which trusts the local platform and finds it.
+
+    product, device: records as dicts, or bytes that are put there as they are. image: further
+    arguments of `build_image`.
+    """
+
+    def make(product: Any = None, device: Any = None, **image: Any) -> Board:
+        if product is None:
+            product = product_of(platform)
+        content = {"wifi": WIFI, "roots": [platform.ca_der], "check": False} | image
+        flash = build_image(product or None, device=device, **content)
+        return Board(flash, tmp_path / "board", mac=MAC, resolve={"*": "127.0.0.1"})
+
+    return make

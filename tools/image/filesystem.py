@@ -71,6 +71,8 @@ def read_file(image: bytes, path: str) -> bytes | None:
     try:
         with fs.open(path, "rb") as file:
             return bytes(file.read())
+    except FileNotFoundError:
+        return None
     except LittleFSError as e:
         if e.code in _NO_SUCH_FILE:
             return None

@@ -1,0 +1,288 @@
+"""The boot state table, on the simulated board against the local platform."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from conftest import MAC, PRODUCT_KEY, PRODUCT_SECRET, MakeBoard, product_of
+
+from tools.board import Board, BootResult
+from tools.iot_platform import LocalPlatform
+
+CONNECTED = rf"connected as {MAC}"
+MESSAGE = r"message on .*post_reply .*\n"
+WAITING = r"trying again in .*\n"
+REGISTRATION_CODE = [
+    f"/lib/aliyun_iot/{name}.mpy"
+    for name in ("https", "registration", "registration_mqtt", "urlencode")
+]
+
+
+def secret_on_flash(board: Board) -> str | None:
+    record = board.read("/device.json")
+    return json.loads(record)["deviceSecret"] if record else None
+
+
+def secret_of_platform(platform: LocalPlatform, name: str = MAC) -> str:
+    return platform.registry.device(PRODUCT_KEY, name).device_secret
+
+
+def boot(board: Board, until: str = MESSAGE) -> BootResult:
+    result = board.boot(until, timeout=20)
+    assert result.ending == "until", result.output
+    return result
+
+
+def kinds(platform: LocalPlatform) -> list[tuple[str, int | None]]:
+    """What happened to identities, as the platform saw it."""
+    return [
+        (event.kind, event.code)
+        for event in platform.record.events()
+        if event.kind in ("register", "connect", "activate")
+    ]
+
+
+def test_a_blank_board_registers_stores_connects_and_gets_a_message(
+    platform: LocalPlatform, make_board: MakeBoard
+) -> None:
+    board = make_board()
+    result = boot(board)
+    assert kinds(platform) == [("register", 200), ("connect", 0), ("activate", None)]
+    assert secret_on_flash(board) == secret_of_platform(platform)
+    assert f"registered as {MAC}" in result.output
+
+
+def test_a_later_boot_connects_without_registering_or_writing_flash(
+    platform: LocalPlatform, make_board: MakeBoard
+) -> None:
+    board = make_board()
+    boot(board)
+    before = len(kinds(platform))
+    assert boot(board).flash_operations == 0
+    assert kinds(platform)[before:] == [("connect", 0)]
+
+
+def test_a_later_boot_works_with_the_registration_code_gone_from_flash(
+    make_board: MakeBoard,
+) -> None:
+    board = make_board()
+    boot(board)
+    for path in REGISTRATION_CODE:
+        board.write(path, None)
+    boot(board)
+
+
+@pytest.mark.parametrize("with_product", [True, False], ids=["product.json", "no product.json"])
+def test_a_unique_certificate_connects_and_never_loads_registration_code(
+    platform: LocalPlatform, make_board: MakeBoard, with_product: bool
+) -> None:
+    platform.registry.add_device(PRODUCT_KEY, "SN-0042", device_secret="burned-at-the-factory")
+    device = {
+        "productKey": PRODUCT_KEY,
+        "deviceName": "SN-0042",
+        "deviceSecret": "burned-at-the-factory",
+    }
+    if with_product:
+        board = make_board(product_of(platform, productSecret=None), device)
+    else:
+        board = make_board({}, device)
+        board.resolve = {
+            f"{PRODUCT_KEY}.iot-as-mqtt.cn-shanghai.aliyuncs.com:443": (
+                f"127.0.0.1:{platform.mqtt_tls_port}"
+            )
+        }
+    for path in REGISTRATION_CODE:
+        board.write(path, None)
+    boot(board, "connected as SN-0042")
+    assert kinds(platform) == [("connect", 0), ("activate", None)]
+
+
+def test_the_registration_code_makes_room_again_after_a_first_boot(make_board: MakeBoard) -> None:
+    main = (
+        "import sys\nfrom aliyun_iot.device import Device\nDevice.open().connect()\n"
+        "print(sorted(m for m in sys.modules if m.startswith('aliyun_iot')))\n"
+    )
+    result = make_board(main=main).boot(timeout=20)
+    assert "aliyun_iot.session" in result.output
+    for name in ("https", "registration", "urlencode"):
+        assert f"aliyun_iot.{name}'" not in result.output
+
+
+@pytest.mark.parametrize("method", ["hmacmd5", "hmacsha1", "hmacsha256", "HmacSHA1"])
+def test_each_sign_method_registers_and_connects(
+    platform: LocalPlatform, make_board: MakeBoard, method: str
+) -> None:
+    boot(make_board(product_of(platform, signMethod=method)))
+    (registered,) = platform.record.events("register")
+    (connected,) = platform.record.events("connect")
+    assert registered.details["sign_method"] == method.lower()
+    assert f"signmethod={method.lower()}," in connected.details["client_id"]
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (460, "check productKey and deviceName"),
+        (500, "the platform is busy"),
+        (429, "the platform is busy"),
+        (6100, "not pre-registered"),
+        (6250, "unknown ProductKey"),
+        (6288, "switch it on for the product"),
+        (6289, "already active"),
+        (6292, "check signMethod"),
+        (6600, "check productSecret"),
+    ],
+)
+def test_each_refusal_says_what_to_do_and_stores_nothing(
+    platform: LocalPlatform, make_board: MakeBoard, code: int, advice: str
+) -> None:
+    platform.faults.register_code(code)
+    board = make_board()
+    result = boot(board, WAITING)
+    assert f"code {code}" in result.output
+    assert advice in result.output
+    assert board.read("/device.json") is None
+    assert platform.record.events("connect") == []
+
+
+def test_refusals_that_the_registry_itself_gives(
+    platform: LocalPlatform, make_board: MakeBoard
+) -> None:
+    def refused(**fields: Any) -> str:
+        return boot(make_board(product_of(platform, **fields)), WAITING).output
+
+    assert "code 6600" in refused(productSecret="wrong")
+    assert "code 6250" in refused(productKey="a1Unknown00")
+    assert "code 6100" in refused(deviceNamePrefix="unknown-")
+    platform.registry.set_dynamic_registration(PRODUCT_KEY, False)
+    assert "code 6288" in refused()
+
+
+def test_plain_tcp_is_used_only_when_asked_for_and_says_so(
+    platform: LocalPlatform, make_board: MakeBoard
+) -> None:
+    board = make_board(product_of(platform, securemode=3, mqttPort=platform.mqtt_tcp_port))
+    result = boot(board)
+    assert "WARNING: securemode 3" in result.output
+    (connected,) = platform.record.events("connect")
+    assert connected.details.get("tls") is None
+    assert "securemode=3," in connected.details["client_id"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "host"),
+    [
+        ({"instanceId": "iot-060a0bcd"}, "iot-060a0bcd.mqtt.iothub.aliyuncs.com"),
+        ({}, f"{PRODUCT_KEY}.iot-as-mqtt.cn-shanghai.aliyuncs.com"),
+        (
+            {"region": "ap-southeast-1"},
+            f"{PRODUCT_KEY}.iot-as-mqtt.ap-southeast-1.aliyuncs.com",
+        ),
+    ],
+)
+def test_the_platforms_own_hosts_are_found_and_verified(
+    platform: LocalPlatform, make_board: MakeBoard, fields: dict[str, str], host: str
+) -> None:
+    own = {"registerHost": None, "registerPort": None, "mqttHost": None, "mqttPort": None}
+    board = make_board(product_of(platform, **own, **fields))
+    region = fields.get("region", "cn-shanghai")
+    board.resolve = {
+        f"iot-auth.{region}.aliyuncs.com:443": f"127.0.0.1:{platform.https_port}",
+        f"{host}:443": f"127.0.0.1:{platform.mqtt_tls_port}",
+    }
+    boot(board)
+    names = [event.details["server_name"] for event in platform.record.events("tls")]
+    assert names == [f"iot-auth.{region}.aliyuncs.com", host]
+
+
+def test_the_application_may_give_a_serial_number_as_device_name(
+    platform: LocalPlatform, make_board: MakeBoard
+) -> None:
+    platform.registry.add_device(PRODUCT_KEY, "SN:0042")
+    main = "from aliyun_iot.device import Device\nDevice.open('SN:0042').connect()\n"
+    make_board(main=main).boot(timeout=20)
+    assert [(e.kind, e.device_name) for e in platform.record.events("connect")] == [
+        ("connect", "SN:0042")
+    ]
+
+
+def test_credentials_serve_any_other_client(
+    platform: LocalPlatform, make_board: MakeBoard
+) -> None:
+    main = (
+        "from aliyun_iot.device import Device\nfrom umqtt.simple import MQTTClient\n"
+        "client_id, user, password = Device.open().credentials()\n"
+        f"MQTTClient(client_id, 'localhost', {platform.mqtt_tcp_port}, user, password, 60)"
+        ".connect()\nprint('in')\n"
+    )
+    fields = {"securemode": 3}
+    assert "in\n" in make_board(product_of(platform, **fields), main=main).boot(timeout=20).output
+
+
+@pytest.mark.parametrize(
+    ("product", "sentence"),
+    [
+        ({}, "product.json: missing (and device.json: missing)"),
+        (b"", "product.json: not JSON, or not UTF-8 (and"),
+        (b"not json", "product.json: not JSON, or not UTF-8 (and"),
+        (b'{"productKey": "a1', "product.json: not JSON, or not UTF-8 (and"),
+        (b"\xff\xfe\x00", "product.json: not JSON, or not UTF-8 (and"),
+        (b"[]", "product.json: expected a JSON object (and"),
+        (b"{}", "product.json: productKey: missing (and"),
+        ({"productKey": PRODUCT_KEY}, "product.json: productSecret: missing (and"),
+        ({"productKey": 12}, "product.json: productKey: expected text of 1 to 20"),
+        (
+            {"productKey": PRODUCT_KEY, "productSecret": ""},
+            "product.json: productSecret: expected text of 1 to 64",
+        ),
+        (
+            {"productKey": PRODUCT_KEY, "productSecret": PRODUCT_SECRET, "deviceName": "a b c d"},
+            "product.json: deviceName: expected 4 to 32",
+        ),
+    ],
+    ids=str,
+)
+def test_bad_input_gives_one_sentence_and_a_usable_repl(
+    make_board: MakeBoard, product: Any, sentence: str
+) -> None:
+    board = make_board(product or b"-")
+    if product == {}:
+        board.write("/product.json", None)
+    elif isinstance(product, bytes):
+        board.write("/product.json", product)
+    result = board.boot(timeout=10, then=["print(6 * 7)"])
+    assert result.ending == "repl"
+    (said,) = [line for line in result.output.splitlines() if line.startswith("stopped:")]
+    assert sentence in said
+    assert result.output.rstrip("> \n").endswith("42")
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (b"", "empty"),
+        (b'{"productKey":"a1ExpAkj9Hi","deviceName":"246f28aabbcc","devi', "not JSON"),
+        (
+            {"productKey": PRODUCT_KEY, "deviceName": "246f28000000", "deviceSecret": "x"},
+            "another device's",
+        ),
+        ({"productKey": "a1Another00", "deviceName": MAC, "deviceSecret": "x"}, "another product"),
+        ({"productKey": PRODUCT_KEY, "deviceName": MAC, "deviceSecret": ""}, "deviceSecret"),
+        (
+            {"productKey": PRODUCT_KEY, "deviceName": MAC, "deviceSecret": "x", "check": "0" * 8},
+            "damaged",
+        ),
+    ],
+)
+def test_a_record_that_is_not_whole_or_not_ours_is_absent_and_says_why(
+    platform: LocalPlatform, make_board: MakeBoard, record: Any, reason: str
+) -> None:
+    board = make_board(device=record or None)
+    if record == b"":
+        board.write("/device.json", b"")
+    result = boot(board)
+    (said,) = [line for line in result.output.splitlines() if "is not registered yet" in line]
+    assert reason in said
+    assert secret_on_flash(board) == secret_of_platform(platform)
