@@ -24,7 +24,7 @@ from tools.iot_platform.faults import Faults
 from tools.iot_platform.names import Identity, topic_owner, topic_problem
 from tools.iot_platform.record import Record
 from tools.iot_platform.registry import Registry
-from tools.iot_platform.session import Kept, Session
+from tools.iot_platform.session import Kept, Session, close
 
 _FIRST_PACKET = 15.0
 """Seconds a client has from the connection to its CONNECT."""
@@ -98,7 +98,7 @@ class Broker:
 
     def sessions(self, identity: Identity) -> list[Session]:
         """The direct connections of a device; more than one only without registration."""
-        return [s for s in self._sessions.values() if s.identity == identity]
+        return [s for s in self._sessions.values() if s.identity == identity and not s.reason]
 
     def publish(self, identity: Identity, topic: str, payload: bytes, qos: int = 0) -> bool:
         """Sends a message to a device or an online sub-device.
@@ -106,7 +106,7 @@ class Broker:
         Returns whether it was sent, or queued (QoS 1, clean session 0) for its next connection.
         """
         sessions = self.sessions(identity)
-        wanting = [session for session in sessions if session.wants(topic)]
+        wanting = [session for session in sessions if session.kept.wants(topic)]
         gateway, wants = self.services.session_for(identity, topic)
         if gateway is not None:
             sessions.append(gateway)
@@ -117,7 +117,7 @@ class Broker:
         if wanting:
             return True
         for key, kept in self._kept.items():
-            if qos and key[0] == identity and not sessions:
+            if qos and key[0] == identity and not sessions and kept.wants(topic):
                 kept.queue(topic, payload)
                 return True
         reason = "not subscribed" if sessions else "offline"
@@ -130,7 +130,7 @@ class Broker:
         except OSError:
             pass  # the connection broke; its end is in the record
         finally:
-            writer.close()
+            close(writer)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
@@ -217,14 +217,12 @@ class Broker:
             for at in range(0, len(whole), step):
                 session.write(whole[at : at + step])
                 await asyncio.sleep(slow.pause)
-        run = session.run(self._behaviour.registration_session, _ignore, _always)
+        run = session.run(None, _ignore, _always)
         try:
-            # The whole session is limited, not the silence in it.
             await asyncio.wait_for(run, self._behaviour.registration_session)
         except asyncio.TimeoutError:  # another class in 3.10
             session.close("registration over")
-        reason = "registration over" if session.reason == "keepalive" else session.reason
-        self._record.add("disconnect", login.identity, reason=reason, auth=login.auth)
+        self._record.add("disconnect", login.identity, reason=session.reason, auth=login.auth)
 
     async def _run(
         self, login: Login, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -236,6 +234,7 @@ class Broker:
         else:
             present = session.key in self._kept
             session.kept = self._kept.setdefault(session.key, session.kept)
+        session.kept.system_topics = login.system_topics
         older = self._sessions.get(session.key)
         if older is not None:
             older.close("connected elsewhere")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -139,5 +140,6 @@ def _as_bytes(answer: web.Response) -> bytes:
     body = answer.body
     assert isinstance(body, bytes)  # `_answer` made it
     head = f"HTTP/1.1 {answer.status} OK\r\nContent-Length: {len(body)}\r\n"
-    head += "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
+    headers = {**_HEADERS, "Date": formatdate(usegmt=True)}
+    head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return head.encode() + b"\r\n" + body

@@ -96,7 +96,7 @@ class Platform:
         for listener in self._listeners.values():
             await listener.stop_accepting()
         await self.broker.stop()
-        await self._endpoint.server.shutdown(0)
+        await self._endpoint.server.shutdown(0.1)
         for listener in self._listeners.values():
             await listener.stop()
         self._database.close()

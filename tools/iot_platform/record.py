@@ -23,8 +23,8 @@ Kind = Literal[
     "http",  # an HTTP request that is no registration; code: HTTP status; details: method, path
     "register",  # dynamic registration; code: result; details: via ("https", "mqtt", "mqtt-free",
     # "gateway", "gateway-proxy"), reason, sign_method, answered
-    "connect",  # MQTT CONNECT; code: CONNACK (256: none); details: auth, client_id, tls, keepalive,
-    # clean_session, reason
+    "connect",  # MQTT CONNECT; code: CONNACK (256: none); details: auth, client_id, tls,
+    # keepalive, clean_session, reason
     "activate",  # first successful connect or login
     "disconnect",  # end of an MQTT session; details: reason, auth
     "subscribe",  # details: topics, codes

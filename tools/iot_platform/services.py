@@ -48,7 +48,7 @@ class Services:
         if session is None:
             return None, False
         by_login = self._gateways.wants(subdevice) and is_system_topic(topic)
-        return session, by_login or session.wants(topic)
+        return session, by_login or session.kept.wants(topic)
 
     def session_ended(self, session: Session, reason: str) -> None:
         """Takes the session's sub-devices offline."""
@@ -89,7 +89,7 @@ class Services:
         data: Any = {}
         why = None
         try:
-            request = _read_request(message.payload)
+            _read_request(message.payload, request)
             data = handler(session, request.get("params"))
             code, text = 200, MESSAGES[200]
         except Refusal as refusal:
@@ -138,13 +138,15 @@ class Services:
             loop.call_later(delay, self._gateways.publish, owner, other_topic, other_payload)
 
 
-def _read_request(payload: bytes) -> dict[str, Any]:
+def _read_request(payload: bytes, request: dict[str, Any]) -> None:
+    """Fills in what can be read, then raises Refusal 460 if something is wrong with it."""
     try:
-        request = json.loads(payload)
-    except ValueError:  # not JSON, or not UTF-8
+        loaded = json.loads(payload)
+    except (ValueError, RecursionError):  # not JSON, not UTF-8, or nested to break the reader
         raise Refusal(460, "not JSON") from None
-    if not isinstance(request, dict):
+    if not isinstance(loaded, dict):
         raise Refusal(460, "not a JSON object")
+    request |= loaded
     number = request.get("id")
     if isinstance(number, bool) or not isinstance(number, (str, int)):
         raise Refusal(460, "id is missing")
@@ -156,7 +158,6 @@ def _read_request(payload: bytes) -> dict[str, Any]:
             request["params"] = json.loads(params)
         except ValueError:
             raise Refusal(460, "params is no JSON") from None
-    return request
 
 
 def _ack(request: dict[str, Any]) -> str | None:
@@ -173,6 +174,6 @@ def _count(params: Any) -> int | None:
 def _id_of(payload: bytes) -> str:
     try:
         request = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "0"
     return str(request.get("id", "0")) if isinstance(request, dict) else "0"

@@ -22,15 +22,23 @@ _SUBSCRIBE_TOPICS = 8
 _SUBSCRIPTIONS = 100
 _OUTBOX_BYTES = 8 * 1024 * 1024
 _REFUSED = 0x80
+_GOODBYE = 0.5
 
 
 @dataclass
 class Kept:
     """What outlives a connection with clean session 0: subscriptions and unanswered QoS 1."""
 
+    system_topics: bool = False
     filters: set[str] = field(default_factory=set)
     unanswered: OrderedDict[int, tuple[str, bytes]] = field(default_factory=OrderedDict)
     next_id: int = 1
+
+    def wants(self, topic: str) -> bool:
+        """Whether the device subscribed to the topic, itself or by `_ss=1`."""
+        if self.system_topics and is_system_topic(topic):
+            return True
+        return any(filter_matches(wanted, topic) for wanted in self.filters)
 
     def queue(self, topic: str, payload: bytes) -> int:
         """Takes a QoS 1 message until it is acknowledged; returns its packet id."""
@@ -39,6 +47,13 @@ class Kept:
         packet_id, self.next_id = self.next_id, self.next_id % 65535 + 1
         self.unanswered[packet_id] = (topic, payload)
         return packet_id
+
+
+def close(writer: asyncio.StreamWriter) -> None:
+    """Closes a connection; a peer that does not answer the end of TLS is not waited for."""
+    if not writer.transport.is_closing():
+        writer.close()
+        asyncio.get_running_loop().call_later(_GOODBYE, writer.transport.abort)
 
 
 class Session:
@@ -79,14 +94,7 @@ class Session:
     def close(self, reason: str) -> None:
         """Closes the connection; the first reason given counts."""
         self.reason = self.reason or reason
-        if not self._writer.transport.is_closing():
-            self._writer.close()
-
-    def wants(self, topic: str) -> bool:
-        """Whether the device subscribed to the topic, itself or by `_ss=1`."""
-        if self.login.system_topics and is_system_topic(topic):
-            return True
-        return any(filter_matches(wanted, topic) for wanted in self.kept.filters)
+        close(self._writer)
 
     def deliver(self, topic: str, payload: bytes, qos: int) -> None:
         """Publishes to the device; the subscription is the caller's business."""
@@ -103,7 +111,7 @@ class Session:
 
     async def run(
         self,
-        timeout: float,
+        timeout: float | None,
         on_publish: Callable[[packets.Publish], None],
         may_subscribe: Callable[[str], bool],
     ) -> None:

@@ -1,0 +1,193 @@
+"""Runs the local IoT Platform: `python -m tools.iot_platform --help`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sqlite3
+import sys
+import threading
+from pathlib import Path
+
+from rich.console import Console
+
+from tools.iot_platform.behaviour import Behaviour
+from tools.iot_platform.certificates import Certificate
+from tools.iot_platform.commands import Commands, Quit
+from tools.iot_platform.live_log import LiveLog
+from tools.iot_platform.local import LocalPlatform
+from tools.iot_platform.options import SettingError, behaviour_help, change_behaviour
+from tools.iot_platform.seed import SeedError, add_device, add_from_file, read_identity
+from tools.layout import BUILD
+
+_FOLDER = BUILD / "iot_platform"
+_PER_MINUTE = 5
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs until `quit`, Ctrl-C or SIGTERM. Returns the exit code."""
+    options = _parser().parse_args(arguments)
+    console = Console()
+    if options.list_behaviour:
+        print(behaviour_help())
+        return 0
+    try:
+        limit = None if options.no_limits else _PER_MINUTE
+        behaviour = Behaviour(connects_per_minute=limit, logins_per_minute=limit)
+        for setting in options.behaviour:
+            change_behaviour(behaviour, setting)
+        platform = _platform(options, behaviour)
+        platform.start()
+    except (SettingError, OSError, sqlite3.Error, ValueError) as error:
+        print(f"iot_platform: {error}", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        for path in options.product:
+            add_from_file(platform.registry, path)
+        for text in options.device:
+            add_device(platform.registry, read_identity(text))
+        platform.record.listen(LiveLog(console, options.verbose).show)
+        _announce(platform, options, console)
+        _take_commands(Commands(platform), console)
+    except (SeedError, ValueError, KeyError) as error:
+        print(f"iot_platform: {error.args[0]}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        pass
+    finally:
+        platform.stop()
+    return 0
+
+
+def _platform(options: argparse.Namespace, behaviour: Behaviour) -> LocalPlatform:
+    names = list(options.name)
+    if options.listen not in ("127.0.0.1", "0.0.0.0", "::", "localhost"):
+        names.append(options.listen)
+    database = options.database or _FOLDER / "registry.db"
+    certificates = options.certificates or _FOLDER
+    if not options.memory:
+        database.parent.mkdir(parents=True, exist_ok=True)
+    return LocalPlatform(
+        behaviour=behaviour,
+        host=options.listen,
+        https_port=options.https_port,
+        mqtt_tls_port=options.mqtt_tls_port,
+        mqtt_tcp_port=options.mqtt_port,
+        database=None if options.memory else database,
+        certificates=None if options.memory else certificates,
+        certificate=Certificate(names=tuple(names), region=options.region),
+    )
+
+
+def _announce(platform: LocalPlatform, options: argparse.Namespace, console: Console) -> None:
+    if options.json:
+        ports = {
+            "https": platform.https_port,
+            "mqtt-tls": platform.mqtt_tls_port,
+            "mqtt-tcp": platform.mqtt_tcp_port,
+        }
+        print(json.dumps({"host": options.listen, "ports": ports}), flush=True)
+    console.print(
+        f"IoT Platform ready on {options.listen}: HTTPS {platform.https_port},"
+        f" MQTT over TLS {platform.mqtt_tls_port}, MQTT {platform.mqtt_tcp_port}",
+        style="bold",
+        highlight=False,
+    )
+    if not options.memory:
+        root = (options.certificates or _FOLDER) / "ca.der"
+        console.print(f"its root certificate for the device: {root}", highlight=False)
+    if options.listen in ("0.0.0.0", "::") and not options.name:
+        console.print("devices elsewhere need this machine's name or address in the certificate:")
+        console.print("start with --name HOST")
+    count = len(platform.registry.products())
+    hint = "" if count else "; add one with `add-product FILE` (a product.json will do)"
+    console.print(f"{count} product(s){hint}; `help` lists the commands", highlight=False)
+
+
+def _take_commands(commands: Commands, console: Console) -> None:
+    try:
+        for text in sys.stdin:
+            answer = commands.run(text)
+            if answer:
+                console.print(answer, highlight=False, markup=False, soft_wrap=True)
+    except Quit:
+        return
+    if not sys.stdin.isatty():  # run in the background, without input: until a signal comes
+        threading.Event().wait()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.iot_platform",
+        description="A local IoT Platform: dynamic registration over HTTPS and MQTT, an MQTT"
+        " broker, gateways and sub-devices. Commands are read from standard input.",
+    )
+    add = parser.add_argument
+    add("--listen", default="127.0.0.1", metavar="ADDRESS", help="default: loopback only")
+    add("--https-port", type=_port, default=8443, metavar="PORT", help="default 8443; 0: any")
+    add("--mqtt-tls-port", type=_port, default=8883, metavar="PORT", help="default 8883")
+    add("--mqtt-port", type=_port, default=1883, metavar="PORT", help="plain TCP, default 1883")
+    add(
+        "--product",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="JSON file with products, their secrets and devices; a product.json will do",
+    )
+    add(
+        "--device",
+        action="append",
+        default=[],
+        metavar="PK/DN",
+        help="pre-register this device of a known product",
+    )
+    add(
+        "--database",
+        type=Path,
+        metavar="FILE",
+        help="registry and record, default build/iot_platform/registry.db",
+    )
+    add(
+        "--certificates",
+        type=Path,
+        metavar="FOLDER",
+        help="the platform's own CA, default build/iot_platform",
+    )
+    add("--memory", action="store_true", help="keep registry, record and CA in memory only")
+    add(
+        "--name",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a further host name or address for the server certificate",
+    )
+    add("--region", default="cn-shanghai", help="of the names in the server certificate")
+    add(
+        "--behaviour",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change how the platform acts where its documents leave room",
+    )
+    add("--list-behaviour", action="store_true", help="list what --behaviour changes, and end")
+    add(
+        "--no-limits",
+        action="store_true",
+        help="no limit of 5 connects and 5 sub-device logins a minute for one device",
+    )
+    add("--json", action="store_true", help="print a JSON line with the ports when ready")
+    add("--verbose", action="store_true", help="show TCP, TLS and delivered messages too")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a port from 0 to 65535")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
