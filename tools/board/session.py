@@ -95,6 +95,7 @@ class Session:
         """Whether boot.py and main.py are over."""
         self.heap_before_boot = 0
         """Bytes on the heap when boot.py began."""
+        self._sent_at = -1  # length of the output when something was typed last
         self._cut = cut
         self._boots_left = max_boots
         self._echo = echo
@@ -133,6 +134,11 @@ class Session:
     def output(self) -> str:
         """Everything on the serial line so far, line ends as "\\n"."""
         return self.raw.decode("utf-8", "replace").replace("\r\n", "\n")
+
+    @property
+    def at_prompt(self) -> bool:
+        """Whether the REPL waits for input, having answered all that was typed."""
+        return self.at_repl and len(self.raw) > self._sent_at and self.raw.endswith(PROMPT)
 
     def _count(self) -> None:
         counts = struct.unpack("4I", (self.board.folder / "counters").read_bytes()[:16])
@@ -225,7 +231,7 @@ class Session:
                 seen = len(self.raw)
                 if until is not None and re.search(until, self.output[since:], re.MULTILINE):
                     return "until"
-                if self.at_repl and self.raw.endswith(PROMPT):
+                if self.at_prompt:
                     return "repl"
             if self.ending is not None:
                 return self.ending
@@ -240,6 +246,7 @@ class Session:
     def send(self, data: bytes | str) -> None:
         """Put something on the serial line; byte 3 is Ctrl-C."""
         parts = (data.encode() if isinstance(data, str) else data).split(b"\x03")
+        self._sent_at = len(self.raw)
         self._interpreter.write(parts[0])
         for part in parts[1:]:
             self._interpreter.interrupt()
@@ -251,10 +258,9 @@ class Session:
         Raises TimeoutError if no new prompt comes.
         """
         before = len(self.raw)
-        # No prompt must be seen in what was there before the line is echoed.
         self.send(line + "\r")
         deadline = time.monotonic() + timeout
-        while not (len(self.raw) > before and self.raw.endswith(PROMPT)):
+        while not self.at_prompt:
             if self.ending is not None or time.monotonic() > deadline:
                 raise TimeoutError(f"no prompt after {line!r}; the line says {self.output!r}")
             self.step(min(0.5, timeout))

@@ -11,6 +11,7 @@ import utime
 
 folder = None  # VfsPosix of the board's folder; never mounted, so the chip cannot see it
 pipe = None
+itself = None  # this module, which the chip cannot import
 hidden = ""  # name of the mount that the simulator itself lies in
 
 
@@ -47,10 +48,12 @@ def load(name):
 
     path = sys.path[:]
     sys.path[:] = ["/" + hidden + "/chip"]
+    sys.modules["link"] = itself
     try:
         return __import__("chip_" + name)
     finally:
         sys.path[:] = path
+        del sys.modules["link"]
 
 
 def set_clock(unix_seconds):

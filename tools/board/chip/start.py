@@ -53,7 +53,7 @@ def _sweep():
     __main__.__dict__.clear()
     sys.modules.clear()
     gc.collect()
-    link.tell("soft")
+    link.die("soft")
 
 
 def _mount(device):
@@ -99,6 +99,7 @@ def start(folder, control, rom, raw_repl, cut, when, bad, worn):
 
     link.folder = vfs.VfsPosix(folder)
     link.pipe = open("/dev/fd/%d" % control, "wb")
+    link.itself = link
     link.hidden = rom[1:]
     try:
         erased = memoryview(open(rom + "/erased", "rb"))  # in the ROM, not on the heap
@@ -123,7 +124,10 @@ def start(folder, control, rom, raw_repl, cut, when, bad, worn):
         sys.modules.pop(name, None)
     gc.collect()
     link.tell("heap %d" % gc.mem_alloc())
-    if _run("boot.py", names) and not raw_repl:
-        _run("main.py", names)
+    try:
+        if _run("boot.py", names) and not raw_repl:
+            _run("main.py", names)
+    except SystemExit:
+        _sweep()
     device._save()
     link.tell("repl")

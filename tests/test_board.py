@@ -1,0 +1,394 @@
+"""The simulated board behaves like the chip: scripts, REPL, resets, module search."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tools.board import Board
+from tools.board.interpreter import Interpreter
+from tools.image import build_image
+from tools.layout import ROOT
+
+
+def make_board(
+    folder: Path, boot: str = "", main: str = "", files: dict[str, bytes | str] | None = None
+) -> Board:
+    image = build_image(boot=boot, main=main, lib=None, roots=[], files=files)
+    return Board(image, folder, mac="24:6F:28:AA:BB:CC")
+
+
+def first_line(output: str) -> str:
+    return output.partition("\n")[0]
+
+
+def test_boot_py_runs_before_main_py_in_one_namespace(tmp_path: Path) -> None:
+    run = make_board(tmp_path, "print('boot'); x = 5", "print('main', x)").boot()
+    assert run.output.startswith("boot\nmain 5\n")
+    assert run.ending == "repl"
+
+
+def test_scripts_start_in_an_empty_namespace(tmp_path: Path) -> None:
+    run = make_board(tmp_path, "print(__name__, sorted(globals()))").boot(r"\n")
+    assert run.output.startswith("__main__ ['__name__']\n")
+
+
+def test_the_image_is_the_root_of_the_file_system(tmp_path: Path) -> None:
+    board = make_board(
+        tmp_path,
+        "import os, vfs; print(os.getcwd(), sorted(os.listdir('/')), os.listdir('/data'))",
+        files={"/data/a.txt": "x"},
+    )
+    output = board.boot(r"\n").output
+    assert first_line(output) == "/ ['boot.py', 'build.json', 'data', 'main.py'] ['a.txt']"
+
+
+def test_what_the_board_writes_is_on_the_image(tmp_path: Path) -> None:
+    board = make_board(tmp_path, main="with open('new.txt', 'w') as f: f.write('kept')")
+    assert board.boot().ending == "repl"
+    assert board.read("/new.txt") == b"kept"
+    assert board.files()["/new.txt"] == 4
+
+
+def test_what_the_host_writes_is_seen_by_the_board(tmp_path: Path) -> None:
+    board = make_board(tmp_path, main="print(open('/sub/x').read())")
+    board.write("/sub/x", b"from the host")
+    assert "from the host\n" in board.boot().output
+    board.write("/sub/x", None)
+    assert "ENOENT" in board.boot().output
+
+
+def test_a_board_without_scripts_reaches_the_repl(tmp_path: Path) -> None:
+    board = Board(build_image(boot=None, main=None, lib=None, roots=[]), tmp_path)
+    assert board.boot(timeout=10).ending == "repl"
+
+
+def test_until_cuts_the_power_at_once(tmp_path: Path) -> None:
+    board = make_board(tmp_path, main="import time\nprint('here')\ntime.sleep(60)")
+    run = board.boot(until="^here$", timeout=20)
+    assert run.ending == "until"
+    assert run.seconds < 10
+
+
+def test_a_board_that_never_ends_is_cut_off_at_the_timeout(tmp_path: Path) -> None:
+    run = make_board(tmp_path, main="while True: pass").boot(timeout=0.3)
+    assert run.ending == "timeout"
+    assert 0.3 <= run.seconds < 5
+
+
+# --- where modules come from
+
+FIRMWARE = "print('from flash')"
+
+
+def test_sys_path_is_the_chips(tmp_path: Path) -> None:
+    output = make_board(tmp_path, "import sys; print(sys.path)").boot(r"\n").output
+    first, *frozen, last = re.findall(r"'([^']*)'", output)
+    assert (first, last) == ("", "/lib")
+    assert all("frozen" in path for path in frozen)
+
+
+def test_frozen_umqtt_wins_over_lib(tmp_path: Path) -> None:
+    board = make_board(
+        tmp_path,
+        main="import umqtt.simple as u; print(u.MQTTClient.__name__, u.__file__)",
+        files={"/lib/umqtt/simple.py": FIRMWARE},
+    )
+    output = board.boot().output
+    assert "from flash" not in output
+    assert output.startswith("MQTTClient ")
+
+
+def test_a_file_in_the_root_wins_over_frozen_umqtt(tmp_path: Path) -> None:
+    board = make_board(tmp_path, main="import umqtt.simple", files={"/umqtt/simple.py": FIRMWARE})
+    assert board.boot().output.startswith("from flash\n")
+
+
+def test_a_module_in_lib_is_found(tmp_path: Path) -> None:
+    board = make_board(tmp_path, main="import own", files={"/lib/own.py": FIRMWARE})
+    assert board.boot().output.startswith("from flash\n")
+
+
+def test_the_simulators_own_modules_cannot_be_imported(tmp_path: Path) -> None:
+    board = make_board(
+        tmp_path,
+        main="for n in ('link', 'start', 'flash', 'chip_sys'):\n"
+        "  try: __import__(n); print('found', n)\n"
+        "  except ImportError: print('none')",
+    )
+    assert board.boot().output.startswith("none\n" * 4)
+
+
+def test_other_frozen_modules_can_be_given(tmp_path: Path) -> None:
+    frozen = tmp_path / "frozen"
+    (frozen / "umqtt").mkdir(parents=True)
+    (frozen / "umqtt" / "simple.py").write_text("VERSION = '1.8.0'")
+    image = build_image(
+        boot=None, main="import umqtt.simple as u; print(u.VERSION)", lib=None, roots=[]
+    )
+    board = Board(image, tmp_path / "board", frozen=frozen)
+    assert board.boot().output.startswith("1.8.0\n")
+
+
+def test_the_firmware_says_it_is_an_esp32(tmp_path: Path) -> None:
+    image = build_image(
+        boot="import sys, os; print(sys.platform, sys.implementation.version, os.uname()[0])",
+        lib=None,
+        roots=[],
+    )
+    output = Board(image, tmp_path, firmware="1.25.0").boot(r"\n").output
+    assert first_line(output) == "esp32 (1, 25, 0, '') esp32"
+
+
+def test_unique_id_is_the_mac(tmp_path: Path) -> None:
+    script = (
+        "import machine, network as n\n"
+        "print(machine.unique_id().hex(), n.WLAN().config('mac').hex())"
+    )
+    output = make_board(tmp_path, script).boot(r"\n").output
+    assert first_line(output) == "246f28aabbcc 246f28aabbcc"
+
+
+# --- exceptions and the REPL
+
+
+def test_an_exception_in_boot_py_skips_main_py(tmp_path: Path) -> None:
+    run = make_board(tmp_path, "1/0", "print('main')").boot()
+    assert run.ending == "repl"
+    assert run.output.startswith(
+        'Traceback (most recent call last):\n  File "boot.py", line 1, in <module>\n'
+        "ZeroDivisionError: divide by zero\n"
+    )
+    assert "main" not in run.output.replace("main.py", "")
+
+
+def test_the_repl_is_usable_after_an_exception_in_main_py(tmp_path: Path) -> None:
+    board = make_board(tmp_path, main="kept = 7\nraise ValueError('broken')")
+    run = board.boot(then=["print(kept * 6)"])
+    assert "ValueError: broken\n" in run.output
+    assert "\n42\n>>> " in run.output
+
+
+def test_a_session_answers_at_the_prompt(tmp_path: Path) -> None:
+    with make_board(tmp_path).power_on() as session:
+        assert session.wait(timeout=10) == "repl"
+        assert session.repl("1 + 1") == "2\n"
+        assert "ZeroDivisionError" in session.repl("1/0")
+
+
+def test_ctrl_c_stops_main_py_and_reaches_the_repl(tmp_path: Path) -> None:
+    board = make_board(tmp_path, main="print('busy')\nwhile True: pass")
+    with board.power_on() as session:
+        assert session.wait("busy", timeout=10) == "until"
+        session.send("\x03")
+        assert session.wait(timeout=10) == "repl"
+        assert "KeyboardInterrupt" in session.output
+        assert session.repl("1 + 1") == "2\n"
+
+
+def test_ctrl_c_interrupts_a_sleep(tmp_path: Path) -> None:
+    board = make_board(tmp_path, main="import time\nprint('busy')\ntime.sleep(60)")
+    with board.power_on() as session:
+        session.wait("busy", timeout=10)
+        session.send("\x03")
+        assert session.wait(timeout=10) == "repl"
+
+
+# --- resets
+
+
+def test_a_hard_reset_ends_the_power_cycle(tmp_path: Path) -> None:
+    board = make_board(tmp_path, main="import machine\nprint('now')\nmachine.reset()\nprint('on')")
+    run = board.boot()
+    assert (run.ending, run.output, run.resets) == ("reset", "now\n", 0)
+
+
+def test_a_board_starts_again_as_often_as_it_is_allowed(tmp_path: Path) -> None:
+    script = "import machine\nprint('cause', machine.reset_cause())\nmachine.reset()"
+    run = make_board(tmp_path, script).boot(max_boots=3)
+    assert run.ending == "reset"
+    assert run.output == "cause 1\ncause 2\ncause 2\n"
+    assert run.resets == 2
+
+
+COUNTED = """
+import machine
+n = int(open('n').read()) if 'n' in __import__('os').listdir() else 0
+with open('n', 'w') as f: f.write(str(n + 1))
+print('start', n, machine.reset_cause())
+"""
+
+
+def test_soft_reset_starts_boot_py_again(tmp_path: Path) -> None:
+    run = make_board(tmp_path, COUNTED, "if n < 2: machine.soft_reset()").boot()
+    assert run.ending == "repl"
+    assert run.resets == 2
+    assert run.output.startswith(
+        "start 0 1\nMPY: soft reboot\nstart 1 5\nMPY: soft reboot\nstart 2 5\n"
+    )
+
+
+def test_system_exit_in_boot_py_is_a_soft_reset(tmp_path: Path) -> None:
+    run = make_board(tmp_path, COUNTED + "if n < 1: raise SystemExit", "print('main')").boot()
+    assert run.resets == 1
+    assert run.output.startswith("start 0 1\nMPY: soft reboot\nstart 1 5\nmain\n")
+
+
+def test_ctrl_d_at_the_prompt_is_a_soft_reset(tmp_path: Path) -> None:
+    with make_board(tmp_path, COUNTED).power_on() as session:
+        assert session.wait(timeout=10) == "repl"
+        session.send("\x04")
+        assert session.wait("^start 1 5$", timeout=10) == "until"
+
+
+def test_soft_reset_commits_files_that_were_left_open(tmp_path: Path) -> None:
+    board = make_board(
+        tmp_path, main="f = open('torn', 'w')\nf.write('half')\nraise SystemExit", boot=COUNTED
+    )
+    board.boot("^start 1", timeout=10)
+    assert board.read("/torn") == b"half"
+
+
+def test_a_hard_reset_loses_files_that_were_left_open(tmp_path: Path) -> None:
+    board = make_board(
+        tmp_path, main="import machine\nopen('torn', 'w').write('half')\nmachine.reset()"
+    )
+    board.boot()
+    assert board.read("/torn") == b""
+
+
+def test_a_watchdog_that_is_not_fed_resets_the_chip(tmp_path: Path) -> None:
+    script = (
+        "import machine, time\nprint('cause', machine.reset_cause())\n"
+        "if machine.reset_cause() == machine.PWRON_RESET:\n"
+        "  w = machine.WDT(timeout=200)\n  time.sleep(0.1)\n  w.feed()\n  time.sleep(20)"
+    )
+    run = make_board(tmp_path, script).boot(max_boots=2, timeout=15)
+    assert run.output.startswith("cause 1\ncause 3\n")
+    assert run.seconds < 10
+
+
+def test_rtc_memory_survives_a_reset_but_not_a_loss_of_power(tmp_path: Path) -> None:
+    script = (
+        "import machine\nm = machine.RTC().memory()\nprint(m)\n"
+        "machine.RTC().memory(m + b'x')\nif len(m) < 1: machine.reset()"
+    )
+    board = make_board(tmp_path, script)
+    assert board.boot(max_boots=2).output.startswith("b''\nb'x'\n")
+    assert board.boot(max_boots=1).output.startswith("b''\n")
+
+
+# --- NVS
+
+
+def test_nvs_keeps_what_was_committed(tmp_path: Path) -> None:
+    board = make_board(tmp_path)
+    first = board.boot(
+        then=[
+            "from esp32 import NVS; n = NVS('id'); b = bytearray(8)",
+            "n.set_blob('k', b'secret'); n.set_i32('i', -5); n.commit()",
+            "n.set_blob('lost', b'x')",
+        ]
+    )
+    assert "Error" not in first.output
+    second = board.boot(
+        then=[
+            "from esp32 import NVS; n = NVS('id'); b = bytearray(8)",
+            "print(n.get_blob('k', b), b, n.get_i32('i'))",
+            "n.get_blob('lost', b)",
+            "n.erase_key('k'); n.commit()",
+        ]
+    )
+    assert "6 bytearray(b'secret\\x00\\x00') -5" in second.output
+    assert "OSError: (-4354, 'ESP_ERR_NVS_NOT_FOUND')" in second.output
+    third = board.boot(then=["from esp32 import NVS; NVS('id').get_blob('k', bytearray(8))"])
+    assert "ESP_ERR_NVS_NOT_FOUND" in third.output
+
+
+# --- the simulator itself
+
+
+def test_a_boot_is_fast(tmp_path: Path) -> None:
+    board = make_board(tmp_path, "print('up')")
+    assert min(board.boot("up").seconds for _ in range(5)) < 0.1
+
+
+def test_the_simulator_leaves_most_of_a_small_heap_free(tmp_path: Path) -> None:
+    image = build_image(boot="print('up')", lib=None, roots=[])
+    board = Board(image, tmp_path, heap="15wK")
+    run = board.boot("up", timeout=10)
+    assert run.ending == "until"
+    assert run.heap_before_boot < 20 * 1024
+
+
+def running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def test_no_process_and_no_shared_memory_is_left_behind(tmp_path: Path) -> None:
+    with make_board(tmp_path, main="while True: pass").power_on() as session:
+        pid = session._interpreter._process.pid
+        session.step(0.1)
+        assert running(pid)
+    assert not running(pid)
+    assert not list(Path("/dev/shm").glob(f"*faketime*{pid}"))
+
+
+HOST = """
+import os, sys
+from pathlib import Path
+from tools.board import Board
+board = Board(None, Path(sys.argv[1]))
+session = board.power_on()
+session.wait("up", timeout=20)
+print(session._interpreter._process.pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_the_board_dies_with_its_host(tmp_path: Path) -> None:
+    make_board(tmp_path, main="print('up')\nwhile True: pass")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    host = subprocess.run(
+        [sys.executable, "-c", HOST, str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    pid = int(host.stdout)
+    deadline = time.monotonic() + 5
+    while running(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not running(pid)
+
+
+def test_a_message_may_arrive_in_pieces(tmp_path: Path) -> None:
+    make_board(tmp_path).power_on().power_off()
+    start = {"raw_repl": False, "cut": 0, "when": "", "bad": -1, "worn": False}
+    interpreter = Interpreter(tmp_path, dict(start))
+    try:
+        messages: list[str] = []
+        deadline = time.monotonic() + 10
+        while "repl" not in messages and time.monotonic() < deadline:
+            messages += interpreter.read(0.1)[1]
+        assert messages[-1] == "repl"
+    finally:
+        interpreter.kill()
+
+
+@pytest.mark.parametrize("mac", ["", "246f28aabb", "246f28aabbccdd", "zz6f28aabbcc"])
+def test_a_mac_that_is_none_is_refused(tmp_path: Path, mac: str) -> None:
+    with pytest.raises(ValueError):
+        Board(bytes(8192), tmp_path, mac=mac)
