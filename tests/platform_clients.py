@@ -121,6 +121,7 @@ class MqttClient:
     def __post_init__(self) -> None:
         port = self.platform.mqtt_tls_port if self.tls else self.platform.mqtt_tcp_port
         self._socket = socket.create_connection(("127.0.0.1", port), DEADLINE)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.tls:
             context = tls_context(self.platform)
             self._socket = context.wrap_socket(self._socket, server_hostname=self.host)

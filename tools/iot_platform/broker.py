@@ -135,7 +135,7 @@ class Broker:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
         try:
-            packet = await asyncio.wait_for(packets.read_packet(reader), _FIRST_PACKET)
+            packet = await asyncio.wait_for(packets.read_packet(reader, first=True), _FIRST_PACKET)
         except (asyncio.TimeoutError, packets.ProtocolError):
             packet = None
         if not isinstance(packet, packets.Connect):

@@ -22,7 +22,7 @@ from amqtt.mqtt import packet_class  # type: ignore[import-untyped]
 from amqtt.mqtt.connack import ConnackPacket  # type: ignore[import-untyped]
 from amqtt.mqtt.connect import ConnectPacket  # type: ignore[import-untyped]
 from amqtt.mqtt.disconnect import DisconnectPacket  # type: ignore[import-untyped]
-from amqtt.mqtt.packet import MQTTFixedHeader  # type: ignore[import-untyped]
+from amqtt.mqtt.packet import CONNECT, MQTTFixedHeader  # type: ignore[import-untyped]
 from amqtt.mqtt.pingreq import PingReqPacket  # type: ignore[import-untyped]
 from amqtt.mqtt.pingresp import PingRespPacket  # type: ignore[import-untyped]
 from amqtt.mqtt.puback import PubackPacket  # type: ignore[import-untyped]
@@ -100,12 +100,17 @@ class Disconnect:
 Packet = Connect | Publish | Puback | Subscribe | Unsubscribe | Pingreq | Disconnect
 
 
-async def read_packet(reader: asyncio.StreamReader) -> Packet | None:
-    """The next packet, or None at the end of the stream. Raises ProtocolError."""
+async def read_packet(reader: asyncio.StreamReader, first: bool = False) -> Packet | None:
+    """The next packet, or None at the end of the stream. Raises ProtocolError.
+
+    first: it must be CONNECT; another is not waited for to its end.
+    """
     try:
         header = await MQTTFixedHeader.from_stream(StreamReaderAdapter(reader))
         if header is None:
             return None
+        if first and header.packet_type != CONNECT:
+            raise ProtocolError(f"first packet is of type {header.packet_type}")
         if header.remaining_length > _LONGEST:
             raise ProtocolError(f"packet of {header.remaining_length} bytes")
         body = await reader.readexactly(header.remaining_length)
