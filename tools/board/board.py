@@ -43,6 +43,7 @@ class Board:
         firmware: str = "1.28.0",
         frozen: Path | None = None,
         join_seconds: float = 0.02,
+        hurry: int = 1,
         options: Sequence[str] = (),
     ) -> None:
         """
@@ -58,6 +59,8 @@ class Board:
         firmware: version that `sys.implementation` gives.
         frozen: folder with sources of the modules that firmware freezes, umqtt by default.
         join_seconds: time that joining a network takes.
+        hurry: sleeps pass this many times faster, and the ticks count their full length; waits
+          for the network, and the wall clock, keep their pace.
         options: more options of the interpreter.
         """
         self.folder = folder.absolute()
@@ -70,6 +73,7 @@ class Board:
         self.power_cut = power_cut
         self.flash_fault = flash_fault
         self.frozen = frozen
+        self.hurry = hurry
         self.options = tuple(options)
         self._put("mac", digits)
         self._put("firmware", firmware)

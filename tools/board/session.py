@@ -120,6 +120,7 @@ class Session:
             board.folder,
             {
                 "raw_repl": raw_repl,
+                "hurry": board.hurry,
                 "cut": cut,
                 "when": self._cut.when if self._cut else "",
                 "bad": bad,

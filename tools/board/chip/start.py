@@ -86,12 +86,12 @@ def _replace_modules(rom):
     del sys.modules["chip_sys"]
 
 
-def start(folder, control, rom, raw_repl, cut, when, bad, worn):
+def start(folder, control, rom, raw_repl, hurry, cut, when, bad, worn):
     """One life of the interpreter, from reset to REPL.
 
     folder: of the board. control: file descriptor of the pipe to the host. rom: where this very
-    code is mounted. raw_repl: a soft reset out of the raw REPL, which runs no main.py. The rest
-    is for `flash.Flash`.
+    code is mounted. raw_repl: a soft reset out of the raw REPL, which runs no main.py. hurry:
+    how many times faster sleeps pass. The rest is for `flash.Flash`.
     """
     from array import array
 
@@ -111,6 +111,8 @@ def start(folder, control, rom, raw_repl, cut, when, bad, worn):
     device = Flash(image, counters, blocks, erased, array("I", [0] * 4), cut, when, bad, worn)
 
     _replace_modules(rom)
+    if hurry > 1:
+        link.load("hurry").install(sys.modules["time"], hurry)
     _mount(device)
     sys.path[:] = ["", ".frozen", rom + "/frozen", "/lib"]
     sys.atexit(_sweep)
