@@ -86,7 +86,7 @@ def _replace_modules(rom):
     del sys.modules["chip_sys"]
 
 
-def start(folder, control, rom, raw_repl, hurry, cut, when, bad, worn):
+def start(folder, control, rom, raw_repl, cut, when, bad, worn, hurry=1):
     """One life of the interpreter, from reset to REPL.
 
     folder: of the board. control: file descriptor of the pipe to the host. rom: where this very
