@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from tools.board import Board
-from tools.board.interpreter import Interpreter
 from tools.image import build_image
 from tools.layout import ROOT
 
@@ -372,20 +371,6 @@ def test_the_board_dies_with_its_host(tmp_path: Path) -> None:
     while running(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not running(pid)
-
-
-def test_a_message_may_arrive_in_pieces(tmp_path: Path) -> None:
-    make_board(tmp_path).power_on().power_off()
-    start = {"raw_repl": False, "cut": 0, "when": "", "bad": -1, "worn": False}
-    interpreter = Interpreter(tmp_path, dict(start))
-    try:
-        messages: list[str] = []
-        deadline = time.monotonic() + 10
-        while "repl" not in messages and time.monotonic() < deadline:
-            messages += interpreter.read(0.1)[1]
-        assert messages[-1] == "repl"
-    finally:
-        interpreter.kill()
 
 
 @pytest.mark.parametrize("mac", ["", "246f28aabb", "246f28aabbccdd", "zz6f28aabbcc"])
