@@ -60,9 +60,9 @@ def registration_form(
     secret: str = PS,
     method: str = "hmacsha256",
     random: str = "7y4Jg5xdKCy9W2i",
-    **changes: str | None,
+    changes: Mapping[str, str | None] | None = None,
 ) -> dict[str, str]:
-    """The form of a good request; changes: fields to replace, or to leave out (None)."""
+    """The form of a good request; changes: fields to replace, to add, or to leave out (None)."""
     content = f"deviceName{device_name}productKey{product_key}random{random}"
     form: dict[str, str | None] = {
         "productKey": product_key,
@@ -70,7 +70,7 @@ def registration_form(
         "random": random,
         "sign": hmac_hex(method, secret, content),
         "signMethod": method,
-        **changes,
+        **(changes or {}),
     }
     return {name: value for name, value in form.items() if value is not None}
 

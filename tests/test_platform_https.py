@@ -38,7 +38,7 @@ def platform() -> Iterator[LocalPlatform]:
 
 
 def code_of(platform: LocalPlatform, **changes: str | None) -> int:
-    return int(post(platform, registration_form(**changes)).json["code"])
+    return int(post(platform, registration_form(changes=changes)).json["code"])
 
 
 def go_online(platform: LocalPlatform, device_name: str = DN) -> None:
@@ -148,7 +148,8 @@ def test_takes_values_that_are_not_encoded(platform: LocalPlatform) -> None:
 
 def test_signs_every_parameter_but_sign_and_signMethod(platform: LocalPlatform) -> None:
     content = f"deviceName{DN}extra1productKey{PK}random1"
-    signed = registration_form(random="1", extra="1", sign=hmac_hex("hmacsha256", PS, content))
+    changes = {"extra": "1", "sign": hmac_hex("hmacsha256", PS, content)}
+    signed = registration_form(random="1", changes=changes)
 
     assert post(platform, signed).json["code"] == 200
     assert code_of(platform, extra="1") == 6600
@@ -159,7 +160,7 @@ def test_signs_every_parameter_but_sign_and_signMethod(platform: LocalPlatform) 
 def test_refuses_a_missing_or_empty_parameter(
     platform: LocalPlatform, field: str, value: str | None
 ) -> None:
-    answer = post(platform, registration_form(**{field: value}))
+    answer = post(platform, registration_form(changes={field: value}))
 
     assert answer.body == b'{"code":460,"message":"request parameter error"}'
 

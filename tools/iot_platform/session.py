@@ -74,6 +74,7 @@ class Session:
         self._reader = reader
         self._writer = writer
         self._record = record
+        self._reading: asyncio.Task[object] | None = None
 
     @property
     def key(self) -> tuple[Identity, str]:
@@ -95,6 +96,8 @@ class Session:
         """Closes the connection; the first reason given counts."""
         self.reason = self.reason or reason
         close(self._writer)
+        if self._reading is not None and self._reading is not asyncio.current_task():
+            self._reading.cancel()  # the session is over now, not when the peer has noticed
 
     def deliver(self, topic: str, payload: bytes, qos: int) -> None:
         """Publishes to the device; the subscription is the caller's business."""
@@ -116,6 +119,21 @@ class Session:
         may_subscribe: Callable[[str], bool],
     ) -> None:
         """Reads until the connection ends or no packet came for `timeout` seconds."""
+        self._reading = asyncio.current_task()
+        try:
+            await self._read(timeout, on_publish, may_subscribe)
+        except asyncio.CancelledError:
+            if not self.reason:
+                raise
+        finally:
+            self._reading = None
+
+    async def _read(
+        self,
+        timeout: float | None,
+        on_publish: Callable[[packets.Publish], None],
+        may_subscribe: Callable[[str], bool],
+    ) -> None:
         while not self.reason:
             try:
                 packet = await asyncio.wait_for(packets.read_packet(self._reader), timeout)
@@ -152,12 +170,10 @@ class Session:
         elif isinstance(packet, packets.Puback):
             self.kept.unanswered.pop(packet.packet_id, None)
         elif isinstance(packet, packets.Subscribe):
-            codes = [self._subscribe(wanted, may_subscribe) for wanted in packet.filters]
             if len(packet.filters) > _SUBSCRIBE_TOPICS:
-                codes = [_REFUSED] * len(codes)
-            self.kept.filters.update(
-                wanted for wanted, code in zip(packet.filters, codes, strict=True) if code == 0
-            )
+                codes = [_REFUSED] * len(packet.filters)
+            else:
+                codes = [self._subscribe(wanted, may_subscribe) for wanted in packet.filters]
             self._record.add("subscribe", self.identity, topics=list(packet.filters), codes=codes)
             self.write(packets.suback(packet.packet_id, codes))
         elif isinstance(packet, packets.Unsubscribe):
@@ -169,5 +185,7 @@ class Session:
 
     def _subscribe(self, wanted: str, may_subscribe: Callable[[str], bool]) -> int:
         room = len(self.kept.filters) < _SUBSCRIPTIONS or wanted in self.kept.filters
-        good = topic_problem(wanted) is None and room and may_subscribe(wanted)
-        return 0 if good else _REFUSED
+        if topic_problem(wanted) or not room or not may_subscribe(wanted):
+            return _REFUSED
+        self.kept.filters.add(wanted)
+        return 0
