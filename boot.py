@@ -1,7 +1,8 @@
 # Network up, clock set. Whatever is raised here would keep main.py from running, so nothing is.
 try:
-    from aliyun_iot import clock, wifi
+    from aliyun_iot import clock, forget, wifi
 
     clock.start(wifi.up())
+    forget("wifi")
 except Exception as e:
     print("boot:", e)

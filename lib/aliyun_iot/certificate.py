@@ -1,36 +1,31 @@
 """Product certificate and device certificate: their fields, and the rules each must keep.
 
-`Product` is what product.json says; a device certificate is a plain dict on its way to and from
-device.json (see `store`). Nothing here opens a file.
+Both are plain dicts; nothing here opens a file. Messages never repeat a value: it may be a
+secret in the wrong place.
 """
 
 from .errors import ConfigError
 
-# name: (type, least, most, default); least and most count characters or bound the number.
-_FIELDS = {
-    "productKey": (str, 1, 20, None),
-    "productSecret": (str, 1, 64, None),
-    "deviceName": (str, 1, 32, "mac"),
-    "deviceNamePrefix": (str, 0, 20, ""),
-    "signMethod": (str, 7, 10, "hmacsha256"),
-    "registration": (str, 4, 9, "https"),
-    "registrationSecuremode": (int, -2, 2, 0),
-    "region": (str, 1, 32, "cn-shanghai"),
-    "instanceId": (str, 1, 64, None),
-    "registerHost": (str, 1, 128, None),
-    "registerPort": (int, 1, 65535, 443),
-    "mqttHost": (str, 1, 128, None),
-    "mqttPort": (int, 1, 65535, None),
-    "securemode": (int, 2, 3, 2),
-    "keepalive": (int, 30, 1200, 300),
-    "roots": (str, 1, 64, "/roots"),
-    "forgetProductSecret": (bool, 0, 1, False),
-}
-_CHOICES = (
-    ("signMethod", "hmacmd5 hmacsha1 hmacsha256"),
-    ("registration", "https mqtt mqtt-free"),
-    ("registrationSecuremode", "0 2 -2"),  # 0: the way's own
-)
+# What product.json may hold, one line a field: name, type, least and most (characters of text,
+# value of a number), default. Text kept in one piece takes a fifth of the heap of a table.
+_FIELDS = """
+productKey text 1 20 -
+productSecret text 1 64 -
+deviceName text 1 32 mac
+deviceNamePrefix text 0 20 -
+signMethod hmacmd5|hmacsha1|hmacsha256 0 0 hmacsha256
+registration https|mqtt|mqtt-free 0 0 https
+registrationSecuremode 2|-2 0 0 -
+region text 1 32 cn-shanghai
+instanceId text 1 64 -
+registerHost text 1 128 -
+registerPort number 1 65535 443
+mqttHost text 1 128 -
+mqttPort number 1 65535 -
+securemode number 2 3 2
+keepalive number 30 1200 300
+roots text 1 64 /roots
+forgetProductSecret truth 0 1 -"""
 
 
 def _only(value, also):
@@ -51,54 +46,85 @@ def is_device_name(value):
 
 def is_secret(value, most=64):
     """Whether `value` can be a secret: 1 to `most` printable ASCII characters, no space."""
-    if not isinstance(value, str) or not 0 < len(value) <= most:
-        return False
-    return all("!" <= char <= "~" for char in value)
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= most
+        and all("!" <= char <= "~" for char in value)
+    )
 
 
-class Product:
-    """The product certificate and the settings beside it, checked.
+def _wrong(name, expected):
+    return ConfigError("product.json: {}: {}".format(name, expected))
 
-    fields: what product.json holds, a dict; every name of `_FIELDS` may be asked for with
-        `product["name"]` and gives the file's value or the default.
-    mac: the board's MAC address, bytes; the DeviceName is made of it unless the file names one.
-    Raises ConfigError naming the field that is wrong and what was expected. It never repeats
-    the value: that may be a secret in the wrong place.
+
+def _check(name, kind, least, most, value):
+    if kind == "truth":
+        if type(value) is not bool:
+            raise _wrong(name, "expected true or false")
+    elif "|" in kind:
+        if str(value).lower() not in kind.split("|"):
+            raise _wrong(name, "expected " + kind.replace("|", " or "))
+    else:
+        size = len(value) if isinstance(value, str) else value
+        wanted = str if kind == "text" else int
+        if type(value) is not wanted or not int(least) <= size <= int(most):
+            what = "characters of text" if wanted is str else "as a number"
+            raise _wrong(name, "expected {} to {} {}".format(least, most, what))
+
+
+def product(fields, mac):
+    """Check what product.json holds, and complete it: the same dict, with defaults put in.
+
+    fields: the parsed file. mac: the board's MAC address, bytes: the DeviceName is made of it
+        unless the file names one.
+    In the result, `deviceName` is this board's full DeviceName, and `named` tells whether the
+    board can know it: it has to, to register; a unique certificate brings its own.
+    Raises ConfigError naming the field that is wrong and what was expected.
     """
+    if not isinstance(fields, dict):
+        raise ConfigError("product.json: expected a JSON object")
+    for name in fields:
+        if not isinstance(name, str) or "\n" + name + " " not in _FIELDS:
+            raise _wrong(str(name)[:32], "no such field")
+    named = bool(fields.get("productSecret") or fields.get("deviceName"))
+    for line in _FIELDS.strip().split("\n"):
+        name, kind, least, most, default = line.split(" ")
+        value = fields.get(name)
+        if value is not None:
+            _check(name, kind, least, most, value)
+        elif default != "-":
+            fields[name] = int(default) if kind == "number" else default
+    if not is_product_key(fields.get("productKey", "a")):
+        raise _wrong("productKey", "expected letters and digits")
+    if not is_secret(fields.get("productSecret", "a")):
+        raise _wrong("productSecret", "expected printable ASCII, no space")
+    name = mac.hex() if fields["deviceName"] == "mac" else fields["deviceName"]
+    name = fields.get("deviceNamePrefix", "") + name
+    if not is_device_name(name):
+        raise _wrong("deviceName", 'expected "mac", or 4 to 32 of letters, digits, - _ @ . :')
+    fields["deviceName"] = name
+    fields["named"] = named
+    return fields
 
-    def __init__(self, fields, mac):
-        if not isinstance(fields, dict):
-            raise ConfigError("product.json: expected a JSON object")
-        for name in fields:
-            if name not in _FIELDS:
-                raise ConfigError("product.json: {}: no such field".format(str(name)[:32]))
-            kind, least, most, _ = _FIELDS[name]
-            value = fields[name]
-            size = len(value) if isinstance(value, str) else value
-            if type(value) is not kind or not least <= size <= most:
-                what = {str: "text of {} to {} characters", int: "a number from {} to {}"}
-                what = what.get(kind, "true or false").format(least, most)
-                raise ConfigError("product.json: {}: expected {}".format(name, what))
-        self._fields = fields
-        for name, choices in _CHOICES:
-            if str(self[name]).lower() not in choices.split(" "):
-                raise ConfigError("product.json: {}: expected one of {}".format(name, choices))
-        if not is_product_key(fields.get("productKey", "a")):
-            raise ConfigError("product.json: productKey: expected 1 to 20 letters and digits")
-        if "productSecret" in fields and not is_secret(fields["productSecret"]):
-            raise ConfigError("product.json: productSecret: expected printable ASCII, no space")
-        self.device_name = self["deviceNamePrefix"] + self["deviceName"]
-        if self["deviceName"] == "mac":
-            self.device_name = self["deviceNamePrefix"] + mac.hex()
-        if not is_device_name(self.device_name):
-            raise ConfigError(
-                "product.json: deviceName: expected 4 to 32 of letters, digits, - _ @ . : "
-                'with deviceNamePrefix, or "mac"'
-            )
 
-    def __getitem__(self, name):
-        return self._fields.get(name, _FIELDS[name][3])
+def device(record, product):
+    """Judge a record of device.json: None, or why it is no identity for this board, str.
 
-    def names_device(self):
-        """Whether this board can say its own DeviceName: to register, or because the file does."""
-        return "productSecret" in self._fields or "deviceName" in self._fields
+    record: a parsed record, see `store`. product: as `product()` gives it.
+    """
+    own = product.get("productKey")
+    key = record.get("productKey", own)
+    if not is_product_key(key):
+        return "productKey: expected 1 to 20 letters and digits"
+    if own not in (None, key):
+        return "it is another product's"
+    name = record.get("deviceName")
+    if not is_device_name(name):
+        return "deviceName: expected 4 to 32 of letters, digits, - _ @ . :"
+    if product["named"] and name != product["deviceName"]:
+        return "it is another device's"
+    if "deviceToken" in record:
+        good = is_secret(record["deviceToken"], 128) and is_secret(record.get("clientId"), 128)
+    else:
+        good = is_secret(record.get("deviceSecret"))
+    return None if good else "deviceSecret, or clientId and deviceToken: missing or malformed"

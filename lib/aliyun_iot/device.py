@@ -13,71 +13,79 @@ Absent is everything that is not a whole record of this device: missing, empty, 
 another device's. The platform gives a new DeviceSecret at every registration until the first
 connect with one, and only the latest counts; so a lost answer or a power cut costs one more
 registration, never the identity.
+
+Modules are imported where they are needed and unloaded after: a first boot never holds the code
+for registering and the code for connecting at the same time.
 """
 
-import json
-import sys
 import time
 
-from . import clock, mqtt, store, tls
-from .certificate import Product, is_device_name, is_product_key, is_secret
+from micropython import const
+
+from . import clock, forget
 from .errors import ConfigError, IotError, RefusedError, TlsError
 from .log import log
 
 _PRODUCT = "/product.json"
 _DEVICE = "/device.json"
-_STAYED_MS = 60000  # a connection that held this long was a good one
+_STAYED_MS = const(60000)  # a connection that held this long was a good one
 
 
 def _read_product(name):
-    """Read product.json: a Product. Raises ConfigError."""
+    """Read and check product.json: (dict, None), or (the defaults, a ConfigError)."""
+    import json
+
     import machine
+
+    from . import certificate
 
     try:
         with open(_PRODUCT) as file:
             fields = json.load(file)
+        if name and isinstance(fields, dict):
+            fields["deviceName"] = name
+        return certificate.product(fields, machine.unique_id()), None
     except OSError:
-        raise ConfigError("product.json: missing")
+        problem = ConfigError("product.json: missing")
     except (ValueError, UnicodeError):
-        raise ConfigError("product.json: not JSON, or not UTF-8")
-    if name and isinstance(fields, dict):
-        fields["deviceName"] = name
-    return Product(fields, machine.unique_id())
+        problem = ConfigError("product.json: not JSON, or not UTF-8")
+    except ConfigError as e:
+        problem = e
+    return certificate.product({}, machine.unique_id()), problem
 
 
 class Device:
     """This board as a device of the platform. Make one with `Device.open()`."""
 
-    def __init__(self, product):
-        self.product = product
+    def __init__(self, product, record, context):
+        self.product = product  # settings and product certificate, see `certificate.product`
         self.session = None
-        self._record = None
-        self._context = None
+        self._record = record  # device certificate, or None: not registered
+        self._context = context
+        self._trusts = False  # whether the context holds the roots yet
 
     @staticmethod
     def load(device_name=None):
         """Read what flash knows of this device; no network. See `open`."""
-        problem = None
+        import tls
+
+        from . import certificate, store
+
+        # Before all else: it wants 3 kB in one piece, which a heap in use may not have.
+        context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
         try:
-            product = _read_product(device_name)
-        except ConfigError as e:
-            product = Product({}, b"\0\0\0\0\0\0")
-            problem = e
-        device = Device(product)
-        device._record, why = store.load(_DEVICE, device._wrong_with)
-        if device._record:
-            if problem:
-                log("{}; going on with device.json and defaults".format(problem))
-            return device
-        if problem is None:
-            for field in ("productKey", "productSecret"):
-                if product[field] is None:
-                    problem = ConfigError("product.json: {}: missing".format(field))
-                    break
-        if problem:
+            product, problem = _read_product(device_name)
+            record, why = store.load(_DEVICE, lambda record: certificate.device(record, product))
+        finally:
+            forget("certificate", "store")
+        for field in ("productKey", "productSecret"):
+            if problem is None and not product.get(field):
+                problem = ConfigError("product.json: {}: missing".format(field))
+        if record is None and problem:
             raise ConfigError("{} (and device.json: {})".format(problem, why))
-        log("device.json: {}; {} is not registered yet".format(why, product.device_name))
-        return device
+        if record is None:
+            log("device.json: {}; {} is not registered yet".format(why, product["deviceName"]))
+        return Device(product, record, context)
 
     @staticmethod
     def open(device_name=None):
@@ -97,24 +105,6 @@ class Device:
         """Whether there is an identity to connect with: bool."""
         return self._record is not None
 
-    def _wrong_with(self, record):
-        own = self.product["productKey"]
-        key = record.get("productKey", own)
-        if not is_product_key(key):
-            return "productKey: expected 1 to 20 letters and digits"
-        if own not in (None, key):
-            return "it is another product's"
-        name = record.get("deviceName")
-        if not is_device_name(name):
-            return "deviceName: expected 4 to 32 of letters, digits, - _ @ . :"
-        if self.product.names_device() and name != self.product.device_name:
-            return "it is another device's"
-        if "deviceToken" in record:
-            good = is_secret(record["deviceToken"], 128) and is_secret(record.get("clientId"), 128)
-        else:
-            good = is_secret(record.get("deviceSecret"))
-        return None if good else "deviceSecret, or clientId and deviceToken: missing or malformed"
-
     def register(self):
         """Register and put the identity on flash, read back, before returning.
 
@@ -123,18 +113,21 @@ class Device:
         """
         import os
 
-        if self.product["registration"] == "https":
-            from . import registration as way
-        else:
-            from . import registration_mqtt as way
         try:
-            record, date = way.register(self.product, os.urandom(8).hex(), self._trust())
+            if self.product["registration"] == "https":
+                from .registration import register
+            else:
+                from .registration_mqtt import register
+            record, date = register(self.product, os.urandom(8).hex(), self._trust())
         except TlsError as e:
             raise _explained(e)
         finally:
-            _forget("https", "registration", "registration_mqtt", "urlencode")
+            forget("certificate", "https", "registration", "registration_mqtt", "urlencode")
         clock.heed(date)
-        store.save(_DEVICE, record)
+        from .store import save
+
+        save(_DEVICE, record)
+        forget("store")
         self._record = record
         log("registered as {}; identity stored".format(record["deviceName"]))
 
@@ -143,18 +136,16 @@ class Device:
 
         The password is as secret as the DeviceSecret: it opens the same door.
         """
+        from . import mqtt
+
         record = self._record
-        key = record.get("productKey", self.product["productKey"])
+        key = record.get("productKey") or self.product.get("productKey")
         name = record["deviceName"]
         if "deviceToken" in record:
             return mqtt.token_credentials(key, name, record["clientId"], record["deviceToken"])
-        return mqtt.credentials(
-            key,
-            name,
-            record["deviceSecret"],
-            self.product["signMethod"],
-            self.product["securemode"],
-        )
+        method = self.product["signMethod"]
+        mode = self.product["securemode"]
+        return mqtt.credentials(key, name, record["deviceSecret"], method, mode)
 
     def connect(self):
         """Connect over MQTT, or connect again: a Session, the same one each time.
@@ -163,33 +154,41 @@ class Device:
         is sent again. Raises what `Session.connect` raises; RefusedError with code 4 or 5 means
         that the platform does not accept the DeviceSecret.
         """
-        session = self.session
-        if session is None:
-            from .session import Session
-
-            product = self.product
-            key = self._record.get("productKey", product["productKey"])
-            name = self._record["deviceName"]
-            host = mqtt.host(product, key)
-            if product["securemode"] == 2:
-                port = product["mqttPort"] or 443
-                context = self._trust()
-            else:
-                log("WARNING: securemode 3: the connection is not encrypted and not verified")
-                port = product["mqttPort"] or 1883
-                context = None
-            session = Session(key, name, host, port, product["keepalive"], context)
-            self.session = session
+        if self.session is None:
+            self.session = self._new_session()
         try:
-            session.connect(*self.credentials())
+            self.session.connect(*self.credentials())
         except TlsError as e:
             raise _explained(e)
-        log("connected as", session.device_name)
-        return session
+        finally:
+            forget("hmac", "mqtt", "sign", "tls")
+        log("connected as", self.session.device_name)
+        return self.session
+
+    def _new_session(self):
+        from . import mqtt
+        from .session import Session
+
+        product = self.product
+        key = self._record.get("productKey") or product.get("productKey")
+        plain = product["securemode"] == 3
+        if plain:
+            log("WARNING: securemode 3: the connection is not encrypted and not verified")
+        return Session(
+            key,
+            self._record["deviceName"],
+            mqtt.host(product, key),
+            product.get("mqttPort") or (1883 if plain else 443),
+            product["keepalive"],
+            None if plain else self._trust(),
+        )
 
     def _trust(self):
-        if self._context is None:
-            self._context = tls.context(self.product["roots"])
+        if not self._trusts:
+            from .tls import trust
+
+            trust(self._context, self.product["roots"])
+            self._trusts = True
         return self._context
 
 
@@ -199,18 +198,11 @@ def _explained(e):
     return e
 
 
-def _forget(*names):
-    # What only a first boot needs makes room again: it is tens of kilobytes beside TLS's own.
-    package = sys.modules["aliyun_iot"]
-    for name in names:
-        if sys.modules.pop("aliyun_iot." + name, None):
-            delattr(package, name)
-
-
 def _pause(ms):
     until = time.ticks_add(time.ticks_ms(), ms)
-    while time.ticks_diff(until, time.ticks_ms()) > 0:
-        time.sleep_ms(min(1000, max(1, time.ticks_diff(until, time.ticks_ms()))))
+    while ms > 0:
+        time.sleep_ms(min(ms, 1000))
+        ms = time.ticks_diff(until, time.ticks_ms())
 
 
 def run(on_connect=None, on_message=None, on_idle=None, device_name=None):
@@ -248,7 +240,7 @@ def run(on_connect=None, on_message=None, on_idle=None, device_name=None):
             while True:
                 message = session.wait(1000)
                 if message and on_message:
-                    on_message(session, message[0], message[1])
+                    on_message(session, *message)
                 elif on_idle:
                     on_idle(session)
         except ConfigError:
@@ -259,7 +251,7 @@ def run(on_connect=None, on_message=None, on_idle=None, device_name=None):
                     waits.succeeded()
             elif isinstance(e, RefusedError) and not asking:
                 # Keep it: it may be right again when an operator has acted. But ask for another.
-                refused = e.code in (4, 5) and device.product["productSecret"] is not None
+                refused = e.code in (4, 5) and bool(device.product.get("productSecret"))
             wait = waits.failed(not e.retry)
             log("{}; trying again in {} s".format(e, (wait + 999) // 1000))
         _pause(wait)

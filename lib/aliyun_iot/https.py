@@ -131,11 +131,13 @@ def post(host, port, path, body, context, ms):
 
     Raises NetworkError, TlsError, ProtocolError.
     """
-    from .wire import Stream
+    from .wire import Stream, broken
 
     stream = Stream(host, port, ms, context)
     try:
         stream.write(request(host, path, body))
         return read_answer(stream)
+    except OSError as e:
+        raise broken(e, host)
     finally:
         stream.close()

@@ -10,11 +10,11 @@ from .sign import sign
 
 
 def host(product, product_key):
-    """The MQTT host name for a `Product`: configured, of its instance, or of its region: str."""
-    if product["mqttHost"]:
-        return product["mqttHost"]
-    if product["instanceId"]:
-        return product["instanceId"] + ".mqtt.iothub.aliyuncs.com"
+    """The MQTT host name for a `product`: configured, of its instance, or of its region: str."""
+    if product.get("mqttHost"):
+        return product.get("mqttHost")
+    if product.get("instanceId"):
+        return product.get("instanceId") + ".mqtt.iothub.aliyuncs.com"
     return "{}.iot-as-mqtt.{}.aliyuncs.com".format(product_key, product["region"])
 
 

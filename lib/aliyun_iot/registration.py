@@ -30,8 +30,8 @@ _ADVICE = {
 
 
 def host(product):
-    """The register endpoint's host name for a `Product`: str."""
-    return product["registerHost"] or "iot-auth.{}.aliyuncs.com".format(product["region"])
+    """The register endpoint's host name for a `product`: str."""
+    return product.get("registerHost") or "iot-auth.{}.aliyuncs.com".format(product["region"])
 
 
 def body(product_key, device_name, product_secret, sign_method, random):
@@ -91,14 +91,14 @@ def device_secret(status, data, product_key, device_name):
 def register(product, random, context):
     """Ask for the DeviceSecret of `product`'s device: (device certificate as a dict, Date).
 
-    product: a Product with ProductSecret. random: str. context: TLS context.
+    product: as `certificate.product` gives it, with ProductSecret. random: str. context: TLS context.
     Date is the answer's header as bytes, or None: an authenticated time.
     Raises NetworkError, TlsError, and what `device_secret` raises.
     """
     from .https import post
 
     key = product["productKey"]
-    name = product.device_name
+    name = product["deviceName"]
     form = body(key, name, product["productSecret"], product["signMethod"], random)
     status, answer, date = post(host(product), product["registerPort"], PATH, form, context, _MS)
     secret = device_secret(status, answer, key, name)

@@ -20,22 +20,22 @@ _IOTHUB = ".mqtt.iothub.aliyuncs.com"
 def credentials(product, host, random):
     """Client id, user name and password that ask for registration: three str.
 
-    product: a Product with ProductSecret. host: the MQTT host: an instance's own host name
+    product: as `certificate.product` gives it, with ProductSecret. host: the MQTT host: an instance's own host name
     holds the instanceId, if product.json does not. random: str.
     """
     key = product["productKey"]
-    name = product.device_name
+    name = product["deviceName"]
     method = product["signMethod"]
     free = product["registration"] == "mqtt-free"
     signed = {"deviceName": name, "productKey": key, "random": random}
-    instance = product["instanceId"]
+    instance = product.get("instanceId")
     if instance is None and host.endswith(_IOTHUB):
         instance = host[: -len(_IOTHUB)]
     return (
         "{}.{}|securemode={},authType={},random={},signmethod={}{}|".format(
             key,
             name,
-            product["registrationSecuremode"] or (-2 if free else 2),
+            product.get("registrationSecuremode") or (-2 if free else 2),
             "regnwl" if free else "register",
             random,
             method.lower(),
@@ -92,9 +92,11 @@ def register(product, random, context):
     from .session import Session
 
     key = product["productKey"]
-    name = product.device_name
+    name = product["deviceName"]
     host = mqtt.host(product, key)
-    session = Session(key, name, host, product["mqttPort"] or 443, product["keepalive"], context)
+    session = Session(
+        key, name, host, product.get("mqttPort") or 443, product["keepalive"], context
+    )
     try:
         session.connect(*credentials(product, host, random))
         record = None

@@ -11,10 +11,9 @@ import time
 from micropython import const
 from umqtt.simple import MQTTClient, MQTTException
 
-from . import mqtt
 from .errors import IotError, NetworkError, ProtocolError, RefusedError
 from .log import log
-from .wire import Stream
+from .wire import Stream, broken
 
 _PUBLISH = const(0x30)
 _PUBACK = const(0x40)
@@ -74,6 +73,8 @@ class Session(MQTTClient):
             self.publish(self.unacked[0], self.unacked[1], qos=1)
 
     def _log_in(self, client_id, username, password):
+        from . import mqtt
+
         # In one piece: one segment, nothing to wait for in between.
         self.sock.write(mqtt.connect_packet(client_id, username, password, self.keepalive))
         answer = self.sock.read(4)
@@ -117,6 +118,8 @@ class Session(MQTTClient):
             self.topics.append(topic)
 
     def _subscribe(self, topic):
+        from . import mqtt
+
         self.pid = self.pid % 65535 + 1
         rest = self.pid.to_bytes(2, "big") + mqtt.text(topic) + b"\0"
         self.sock.write(b"\x82" + mqtt.length(len(rest)) + rest)
@@ -142,7 +145,7 @@ class Session(MQTTClient):
     def _wait(self, ms):
         sock = self.sock
         now = time.ticks_ms()
-        silent = time.ticks_diff(now, sock.heard())
+        silent = time.ticks_diff(now, sock.wire.heard)
         if self._pinged and silent <= time.ticks_diff(now, sock.sent):
             self._pinged = False  # whatever came since the ping shows that the platform is there
         if self._pinged:
@@ -203,8 +206,8 @@ class Session(MQTTClient):
             return result
         except IotError:
             raise
-        except OSError:
-            raise NetworkError("the connection broke")
+        except OSError as e:
+            raise broken(e)
         except (AssertionError, IndexError, TypeError, ValueError, MQTTException):
             raise ProtocolError("the platform sent something that is not MQTT")
         finally:
@@ -222,6 +225,6 @@ class Session(MQTTClient):
                 sock.arm(1000)
                 sock.write(b"\xe0\0")
                 sock.flush()
-            except IotError:
+            except OSError:
                 pass  # it is gone already
             sock.close()

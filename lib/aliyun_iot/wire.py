@@ -15,7 +15,7 @@ import time
 
 from micropython import const
 
-from .errors import NetworkError, ProtocolError, TlsError
+from .errors import NetworkError, TlsError
 
 _STREAM_CLOSE = const(4)  # MicroPython's stream protocol: MP_STREAM_CLOSE
 _OUT = const(512)  # write out early when this much has been collected
@@ -28,26 +28,22 @@ class _Wire(io.IOBase):
         self.sock = sock
         self.until = 0  # ticks_ms at which waiting ends
         self.patient = True  # False: report "nothing yet" at the deadline, instead of a timeout
-        self.heard = 0  # ticks_ms at which the last byte came
-        self._out = bytearray()
-        self._poll = select.poll()
-        self._poll.register(sock, select.POLLIN)
-
-    def arm(self, ms, patient=True):
-        self.until = time.ticks_add(time.ticks_ms(), ms)
-        self.patient = patient
+        self.heard = time.ticks_ms()  # when the last byte came
+        self.out = bytearray()
+        self.poll = select.poll()
+        self.poll.register(sock, select.POLLIN)
 
     def _wait(self, event):
         left = time.ticks_diff(self.until, time.ticks_ms())
         if left <= 0:
             return False
-        self._poll.modify(self.sock, event)
-        self._poll.poll(left)
+        self.poll.modify(self.sock, event)
+        self.poll.poll(left)
         return True
 
     def readinto(self, buf):
         try:
-            if self._out and not self.flush():
+            if self.out and not self.flush():
                 return -errno.ETIMEDOUT
             while True:
                 count = self.sock.readinto(buf)
@@ -60,18 +56,17 @@ class _Wire(io.IOBase):
             return -e.args[0]
 
     def write(self, buf):
-        self._out.extend(buf)
+        self.out.extend(buf)
         try:
-            if len(self._out) > _OUT and not self.flush():
+            if len(self.out) > _OUT and not self.flush():
                 return -errno.ETIMEDOUT
         except OSError as e:
             return -e.args[0]
         return len(buf)
 
     def flush(self):
-        out = self._out
-        self._out = bytearray()
-        at = memoryview(out)
+        at = memoryview(self.out)
+        self.out = bytearray()
         while at:
             count = self.sock.write(at)
             if count:
@@ -94,17 +89,19 @@ class Stream:
     Raises NetworkError, or TlsError when the other end does not prove to be `host`.
 
     It also is the socket `umqtt.simple` works on: `read` gives exactly what was asked for,
-    `write` collects small pieces into one TLS record until `flush` or the next `read`.
+    `write` collects small pieces into one TLS record until `flush` or the next `read`. All
+    methods but `close` raise OSError when the connection ends or the armed time is over:
+    `broken` turns that into the package's own.
     """
 
     limit = 8192  # longest message kept, bytes; a longer one is read off and dropped
 
     def __init__(self, host, port, ms, context=None):
-        self.sent = 0  # ticks_ms at which something was sent
+        self.sent = time.ticks_ms()  # when something was sent last
         self.dropped = False  # a read longer than `limit` was skipped
         self._out = bytearray()
         self._peeked = b""
-        until = time.ticks_add(time.ticks_ms(), ms)
+        until = time.ticks_add(self.sent, ms)
         try:
             address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0][-1]
         except (OSError, IndexError):
@@ -114,25 +111,22 @@ class Stream:
             sock.settimeout(max(1, time.ticks_diff(until, time.ticks_ms())) / 1000)
             sock.connect(address)
             sock.setblocking(False)
-            self._wire = self._io = _Wire(sock)
-            self._wire.until = until
+            self._io = self.wire = _Wire(sock)
+            self.wire.until = until
             if context:
-                self._io = context.wrap_socket(self._wire, server_hostname=host)
+                self._io = context.wrap_socket(self.wire, server_hostname=host)
         except ValueError as e:
             # Mbed TLS says here why it does not trust the certificate.
             sock.close()
             raise TlsError("{}: {}".format(host, " ".join(str(e).split())))
         except OSError as e:
             sock.close()
-            raise NetworkError("{}:{}: {}".format(host, port, _reason(e)))
+            raise broken(e, host)
 
-    def arm(self, ms):
+    def arm(self, ms, patient=True):
         """Let the reads and writes that follow take `ms` milliseconds in all."""
-        self._wire.arm(ms)
-
-    def heard(self):
-        """ticks_ms at which the last byte came in."""
-        return self._wire.heard
+        self.wire.until = time.ticks_add(time.ticks_ms(), ms)
+        self.wire.patient = patient
 
     def write(self, data, size=None):
         """Collect `data`, or its first `size` bytes; `flush` or `read` sends it."""
@@ -144,49 +138,44 @@ class Stream:
             out = self._out
             self._out = bytearray()
             self.sent = time.ticks_ms()
-            try:
-                self._io.write(out)
-                if not self._wire.flush():
-                    raise OSError(errno.ETIMEDOUT)
-            except OSError as e:
-                raise NetworkError("sending: " + _reason(e))
+            count = self._io.write(out)
+            if count < 0:  # from the wire itself: TLS would have raised
+                raise OSError(-count)
+            if not self.wire.flush():
+                raise OSError(errno.ETIMEDOUT)
+
+    def _some(self, buf):
+        """Read into `buf` what is there, at least a byte: the count, None for nothing yet."""
+        self.flush()
+        count = self._io.readinto(buf)
+        if count == 0:
+            raise OSError(errno.ECONNRESET)
+        if count and count < 0:  # as in `flush`
+            raise OSError(-count)
+        return count
 
     def read(self, count):
         """Read exactly `count` bytes.
 
         More than `limit` of them are read off and dropped: then b"" is returned and `dropped`
-        set. Raises NetworkError when the connection ends or the armed time is over.
+        set. Raises ValueError for a count below zero: lengths in a packet contradict each other.
         """
-        self.flush()
         if count < 0:
-            raise ProtocolError("a length in a packet contradicts the packet's own")
+            raise ValueError
         if count > self.limit:
             self.dropped = True
-            while count > 256:
-                self.read(256)
-                count -= 256
-            self.read(count)
+            while count:
+                count -= len(self.read(min(count, 256)))
             return b""
         data = self._peeked
-        self._peeked = b""
         if count > len(data):
-            data += self._exactly(count - len(data))
+            buf = bytearray(count - len(data))
+            at = memoryview(buf)
+            while at:
+                at = at[self._some(at) :]
+            data += buf
+        self._peeked = b""
         return data
-
-    def _exactly(self, count):
-        buf = bytearray(count)
-        at = memoryview(buf)
-        while at:
-            try:
-                got = self._io.readinto(at)
-            except OSError as e:
-                raise NetworkError("receiving: " + _reason(e))
-            if got is not None and got < 0:
-                raise NetworkError("receiving: " + _reason(OSError(-got)))
-            if not got:
-                raise NetworkError("the other end closed the connection")
-            at = at[got:]
-        return bytes(buf)
 
     def readline(self, most):
         """Read up to and including the next line feed, `most` bytes at the most: bytes.
@@ -194,28 +183,16 @@ class Stream:
         Over TLS only. Shorter and without a line feed when the connection has ended.
         """
         self.flush()
-        try:
-            return self._io.readline(most)
-        except OSError as e:
-            raise NetworkError("receiving: " + _reason(e))
+        return self._io.readline(most)
 
     def wait(self, ms):
-        """Wait up to `ms` milliseconds for something to read: bool. Raises NetworkError."""
-        self.flush()
-        if self._peeked:
-            return True
-        self._wire.arm(ms, False)
-        byte = bytearray(1)
-        try:
-            got = self._io.readinto(byte)
-        except OSError as e:
-            raise NetworkError("receiving: " + _reason(e))
-        if got is None:
-            return False
-        if got < 1:
-            raise NetworkError("the other end closed the connection")
-        self._peeked = bytes(byte)
-        return True
+        """Wait up to `ms` milliseconds for something to read: bool."""
+        if not self._peeked:
+            self.arm(ms, False)
+            byte = bytearray(1)
+            if self._some(byte):
+                self._peeked = bytes(byte)
+        return bool(self._peeked)
 
     def setblocking(self, flag):
         """Part of the socket that umqtt.simple expects; deadlines replace it."""
@@ -223,16 +200,20 @@ class Stream:
     def close(self):
         """Let go of the connection. Never raises: there is nothing a caller could do."""
         try:
-            if self._io is not self._wire:
+            if self._io is not self.wire:
                 self._io.close()  # frees what Mbed TLS holds outside the Python heap
-            self._wire.sock.close()
+            self.wire.sock.close()
         except OSError:
             pass
 
 
-def _reason(e):
+def broken(e, where="connection"):
+    """The NetworkError for an OSError of a connection, to be raised by the caller."""
     code = e.args[0]
     if code == errno.ETIMEDOUT:
-        return "no answer in time"
-    # Mbed TLS gives (number, name).
-    return str(e.args[1] if len(e.args) > 1 else errno.errorcode.get(code, code))
+        why = "no answer in time"
+    elif code == errno.ECONNRESET:
+        why = "closed by the other end"
+    else:  # Mbed TLS gives (number, name)
+        why = e.args[1] if len(e.args) > 1 else errno.errorcode.get(code, code)
+    return NetworkError("{}: {}".format(where, why))
