@@ -116,7 +116,8 @@ def tell(story: Story, folder: Path) -> None:
         check(board.read("/device.json") is None, "the image already holds a device.json")
         story.line(
             "image",
-            f"{len(image) // 1024} kB littlefs: {code} bytes of .mpy, product.json, no device.json",
+            f"{len(image) // 1024} kB littlefs: {code} bytes of .mpy, product.json; "
+            "no device.json",
         )
 
         story.chapter("First boot")

@@ -91,7 +91,8 @@ def device_secret(status, data, product_key, device_name):
 def register(product, random, context):
     """Ask for the DeviceSecret of `product`'s device: (device certificate as a dict, Date).
 
-    product: as `certificate.product` gives it, with ProductSecret. random: str. context: TLS context.
+    product: as `certificate.product` gives it, with ProductSecret. random: str.
+    context: TLS context, see `tls.trust`.
     Date is the answer's header as bytes, or None: an authenticated time.
     Raises NetworkError, TlsError, and what `device_secret` raises.
     """

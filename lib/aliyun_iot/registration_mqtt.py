@@ -20,8 +20,8 @@ _IOTHUB = ".mqtt.iothub.aliyuncs.com"
 def credentials(product, host, random):
     """Client id, user name and password that ask for registration: three str.
 
-    product: as `certificate.product` gives it, with ProductSecret. host: the MQTT host: an instance's own host name
-    holds the instanceId, if product.json does not. random: str.
+    product: as `certificate.product` gives it, with ProductSecret. random: str.
+    host: the MQTT host: an instance's own host name holds the instanceId.
     """
     key = product["productKey"]
     name = product["deviceName"]

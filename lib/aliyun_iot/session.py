@@ -58,7 +58,7 @@ class Session(MQTTClient):
         """The device's own topic `/sys/{ProductKey}/{DeviceName}/{tail}`: str."""
         return "/sys/{}/{}/{}".format(self.product_key, self.device_name, tail)
 
-    def connect(self, client_id, username, password):
+    def connect(self, client_id, username, password):  # type: ignore[override]
         """Connect, subscribe again, send again what was not acknowledged.
 
         Raises NetworkError, TlsError, ProtocolError; BusyError, RefusedError or Fatal by the

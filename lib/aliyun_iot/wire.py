@@ -26,7 +26,7 @@ class _Wire(io.IOBase):
 
     def __init__(self, sock):
         self.sock = sock
-        self.until = 0  # ticks_ms at which waiting ends
+        self.until = time.ticks_ms()  # when waiting ends
         self.patient = True  # False: report "nothing yet" at the deadline, instead of a timeout
         self.heard = time.ticks_ms()  # when the last byte came
         self.out = bytearray()
