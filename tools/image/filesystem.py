@@ -9,12 +9,6 @@ from littlefs.errors import LittleFSError
 
 from tools.image.layout import BLOCK_SIZE, FlashLayout
 
-_NO_SUCH_FILE = (
-    LittleFSError.Error.LFS_ERR_NOENT,
-    LittleFSError.Error.LFS_ERR_NOTDIR,
-    LittleFSError.Error.LFS_ERR_ISDIR,
-)
-
 
 class ImageError(Exception):
     """Bytes that are no littlefs image, or a file that does not fit."""
@@ -71,10 +65,10 @@ def read_file(image: bytes, path: str) -> bytes | None:
     try:
         with fs.open(path, "rb") as file:
             return bytes(file.read())
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return None
     except LittleFSError as e:
-        if e.code in _NO_SUCH_FILE:
+        if e.code == LittleFSError.Error.LFS_ERR_NOTDIR:
             return None
         raise ImageError(f"{path}: cannot be read ({e})") from None
 
@@ -88,9 +82,9 @@ def write_file(image: bytes, path: str, data: bytes | None) -> bytes:
     else:
         try:
             fs.remove(path)
+        except FileNotFoundError:
+            return image
         except LittleFSError as e:
-            if e.code in _NO_SUCH_FILE:
-                return image
             raise ImageError(f"{path}: cannot be removed ({e})") from None
     fs.unmount()
     return bytes(buffer)

@@ -6,38 +6,20 @@ board useless is checked: unknown members are named, since they are nearly alway
 
 from __future__ import annotations
 
+import ast
 import binascii
+import functools
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from tools.layout import PACKAGE
 
 NAME = re.compile(r"[A-Za-z0-9@.:_-]{4,32}")
 """DeviceName: platform docs, "Create a device"."""
 
-PRODUCT = {
-    "productKey": str,
-    "productSecret": str,
-    "deviceName": str,
-    "deviceNamePrefix": str,
-    "signMethod": str,
-    "region": str,
-    "instanceId": str,
-    "registerHost": str,
-    "registerPort": int,
-    "mqttHost": str,
-    "mqttPort": int,
-    "securemode": int,
-    "roots": str,
-    "keepalive": int,
-    "forgetProductSecret": bool,
-    "registration": str,
-}
-CHOICES: dict[str, tuple[object, ...]] = {
-    "signMethod": ("hmacmd5", "hmacsha1", "hmacsha256"),
-    "securemode": (2, 3),
-    "registration": ("https", "mqtt", "mqtt-free"),
-}
 DEVICE = {
     "productKey": str,
     "deviceName": str,
@@ -47,7 +29,7 @@ DEVICE = {
     "check": str,
 }
 WIFI = {"ssid": str, "password": str, "networks": list, "ntpHost": str}
-KINDS = {str: "text", int: "a whole number", bool: "true or false", list: "a list"}
+KINDS: dict[type, str] = {str: "text", list: "a list"}
 
 
 class RecordError(Exception):
@@ -82,12 +64,10 @@ def _check_fields(file: str, record: Mapping[str, Any], fields: Mapping[str, typ
             known = ", ".join(fields)
             raise _fail(file, field, f"unknown field; expected one of {known}")
         kind = fields[field]
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        if not isinstance(value, kind):
             raise _fail(file, field, f"expected {KINDS[kind]}")
-        if kind is str and not value and field not in ("password", "deviceNamePrefix"):
+        if kind is str and not value and field != "password":
             raise _fail(file, field, "must not be empty")
-        if field.endswith("Port") and not 0 < int(str(value)) < 65536:
-            raise _fail(file, field, "expected a port, 1 to 65535")
 
 
 def _need(file: str, record: Mapping[str, Any], *fields: str) -> None:
@@ -96,19 +76,60 @@ def _need(file: str, record: Mapping[str, Any], *fields: str) -> None:
             raise _fail(file, field, "is missing")
 
 
+@dataclass(frozen=True)
+class Field:
+    """One field of product.json: what the device accepts."""
+
+    kind: str
+    least: int
+    most: int
+
+    def wrong(self, value: object) -> str | None:
+        """What was expected, None if the value is good."""
+        if self.kind == "truth":
+            return None if isinstance(value, bool) else "expected true or false"
+        if "|" in self.kind:
+            choices = self.kind.split("|")
+            good = not isinstance(value, bool) and str(value).lower() in choices
+            return None if good else f"expected {' or '.join(choices)}"
+        if self.kind == "number":
+            good = type(value) is int and self.least <= value <= self.most
+            return None if good else f"expected a whole number, {self.least} to {self.most}"
+        if not isinstance(value, str):
+            return "expected text"
+        if not value and self.least:
+            return "must not be empty"
+        good = self.least <= len(value) <= self.most
+        return None if good else f"expected {self.least} to {self.most} characters"
+
+
+@functools.cache
+def product_fields() -> dict[str, Field]:
+    """The fields of product.json, read from the device's own table so that the two agree."""
+    module = ast.parse((PACKAGE / "certificate.py").read_text("utf-8"))
+    for node in module.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_FIELDS":
+            fields = {}
+            for line in str(ast.literal_eval(node.value)).strip().splitlines():
+                name, kind, least, most, _ = line.split(" ")
+                fields[name] = Field(kind, int(least), int(most))
+            return fields
+    raise RuntimeError("certificate.py has no table _FIELDS")
+
+
 def check_product(record: Mapping[str, Any], file: str = "product.json") -> None:
     """Check a product certificate with its options. Raises RecordError."""
-    _check_fields(file, record, PRODUCT)
+    fields = product_fields()
+    for field, value in record.items():
+        if field not in fields:
+            raise _fail(file, field, f"unknown field; expected one of {', '.join(fields)}")
+        wrong = fields[field].wrong(value)
+        if wrong:
+            raise _fail(file, field, wrong)
     _need(file, record, "productKey")
     _check_key(file, "productKey", record["productKey"])
     if "productSecret" in record:
-        _check_key(file, "productSecret", record["productSecret"])
-    for field, choices in CHOICES.items():
-        value = record.get(field, choices[0])
-        if (value.lower() if isinstance(value, str) else value) not in choices:
-            raise _fail(file, field, f"expected one of {', '.join(map(str, choices))}")
-    if not 30 <= record.get("keepalive", 60) <= 1200:
-        raise _fail(file, "keepalive", "expected 30 to 1200 seconds")
+        _check_secret(file, "productSecret", record["productSecret"])
     name = record.get("deviceName", "mac")
     name = record.get("deviceNamePrefix", "") + ("0" * 12 if name == "mac" else name)
     _check_name(file, "deviceName", name)
@@ -121,7 +142,7 @@ def check_device(record: Mapping[str, Any], file: str = "device.json") -> None:
     _check_key(file, "productKey", record["productKey"])
     _check_name(file, "deviceName", record["deviceName"])
     if "deviceSecret" in record:
-        _check_key(file, "deviceSecret", record["deviceSecret"])
+        _check_secret(file, "deviceSecret", record["deviceSecret"])
     elif "clientId" not in record or "deviceToken" not in record:
         raise _fail(file, "deviceSecret", "is missing (or clientId with deviceToken)")
     if "check" in record and record["check"] != check_of(record):
@@ -158,6 +179,11 @@ def check_of(record: Mapping[str, Any]) -> str:
 
 
 def _check_key(file: str, field: str, value: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9]{1,20}", value):
+        raise _fail(file, field, "expected 1 to 20 letters and digits")
+
+
+def _check_secret(file: str, field: str, value: str) -> None:
     if not re.fullmatch(r"[!-~]{1,64}", value):
         raise _fail(file, field, "expected 1 to 64 printable ASCII characters without spaces")
 
