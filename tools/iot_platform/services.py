@@ -56,7 +56,9 @@ class Services:
 
     def refuse(self, session: Session, owner: Identity | None, message: packets.Publish) -> None:
         """Tells a gateway that it published for a sub-device that is not online."""
-        if owner is not None and owner in self._gateways.topology.subdevices(session.identity):
+        if owner is None:
+            return
+        if self._gateways.topology.gateway_of(owner) == session.identity:
             self._gateways.notice(session.identity, 520, SESSION_ERROR, _id_of(message.payload))
 
     def handle(self, session: Session, message: packets.Publish) -> None:

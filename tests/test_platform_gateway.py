@@ -1,0 +1,457 @@
+"""Sub-devices at the local platform: registration and topology over the gateway's session."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from platform_clients import GATEWAY, PK, PS, SUB, MqttClient, hmac_hex
+
+from tools.iot_platform import Behaviour, Identity, LocalPlatform
+
+GW, DS = "gateway01", "gatewaySecret"
+SYS = f"/sys/{GATEWAY}/{GW}"
+REGISTER = f"{SYS}/thing/sub/register"
+PROXY = f"{SYS}/thing/proxy/provisioning/product_register"
+ADD, DELETE, GET = (f"{SYS}/thing/topo/{tail}" for tail in ("add", "delete", "get"))
+FOUND = f"{SYS}/thing/list/found"
+NAMES = [f"sub{n:03}" for n in range(40)]
+
+
+@pytest.fixture
+def platform() -> Iterator[LocalPlatform]:
+    with LocalPlatform() as running:
+        running.registry.add_product(GATEWAY, PS, node_type="gateway")
+        running.registry.add_device(GATEWAY, GW, DS)
+        running.registry.add_device(GATEWAY, "gateway02", DS)
+        running.registry.add_product(SUB, PS)
+        running.registry.add_devices(SUB, NAMES)
+        yield running
+
+
+@pytest.fixture
+def gateway(platform: LocalPlatform) -> Iterator[MqttClient]:
+    with MqttClient(platform) as client:
+        assert client.connect_device(GATEWAY, GW, DS) == 0
+        yield client
+
+
+def named(device_name: str, product_key: str = SUB) -> dict[str, str]:
+    return {"deviceName": device_name, "productKey": product_key}
+
+
+def proxied(device_name: str, **changes: str) -> dict[str, str]:
+    content = f"deviceName{device_name}productKey{SUB}random42"
+    sign = hmac_hex("hmacsha256", PS, content)
+    return {
+        **named(device_name),
+        "random": "42",
+        "signMethod": "hmacSha256",
+        "sign": sign,
+        **changes,
+    }
+
+
+def signed(
+    platform: LocalPlatform, device_name: str, method: str = "hmacSha256", **changes: Any
+) -> dict[str, Any]:
+    """One entry of topo/add or of a login."""
+    secret = platform.registry.device(SUB, device_name).device_secret
+    client_id = changes.get("clientId", f"{SUB}.{device_name}")
+    stamp = changes.get("timestamp", "1581417203000")
+    content = f"clientId{client_id}deviceName{device_name}productKey{SUB}timestamp{stamp}"
+    return {
+        **named(device_name),
+        "clientId": client_id,
+        "timestamp": stamp,
+        "signmethod": method,
+        "sign": hmac_hex(method.lower(), secret, content),
+        **changes,
+    }
+
+
+def add(platform: LocalPlatform, gateway: MqttClient, *device_names: str) -> dict[str, Any]:
+    return gateway.request(ADD, [signed(platform, name) for name in device_names])
+
+
+# thing/sub/register
+
+
+def test_register_answers_in_the_form_of_a_real_log(
+    platform: LocalPlatform, gateway: MqttClient
+) -> None:
+    request = {
+        "id": "123",
+        "version": "1.0",
+        "params": [named("sub001")],
+        "method": "thing.sub.register",
+    }
+    gateway.publish(REGISTER, json.dumps(request).encode())
+
+    device = platform.registry.device(SUB, "sub001")
+    assert gateway.message() == (
+        REGISTER + "_reply",
+        f'{{"code":200,"data":[{{"iotId":"{device.iot_id}","deviceSecret":"{device.device_secret}"'
+        f',"productKey":"{SUB}","deviceName":"sub001"}}],"id":"123","message":"success",'
+        '"method":"thing.sub.register","version":"1.0"}'.encode(),
+    )
+
+
+def test_register_makes_a_new_secret_each_time(gateway: MqttClient) -> None:
+    replies = [gateway.request(REGISTER, [named("sub001")]) for _ in range(2)]
+
+    assert len({reply["data"][0]["deviceSecret"] for reply in replies}) == 2
+
+
+@pytest.mark.parametrize(("count", "code"), [(0, 460), (1, 200), (30, 200), (31, 460)])
+def test_register_takes_1_to_30_at_once(gateway: MqttClient, count: int, code: int) -> None:
+    reply = gateway.request(REGISTER, [named(name) for name in NAMES[:count]])
+
+    assert reply["code"] == code
+    if code == 200:
+        assert [entry["deviceName"] for entry in reply["data"]] == NAMES[:count]
+
+
+@pytest.mark.parametrize(
+    ("entry", "code"),
+    [
+        pytest.param(named(GW, GATEWAY), 6402, id="the gateway itself"),
+        pytest.param(named("unknown1"), 6100, id="unknown device"),
+        pytest.param(named("sub001", "a1Unknown00"), 5005, id="unknown product"),
+        pytest.param(named("ab"), 460, id="a name outside the rules"),
+        pytest.param({"deviceName": "sub001"}, 460, id="no productKey"),
+        pytest.param({"deviceName": 7, "productKey": SUB}, 460, id="a name that is no text"),
+        pytest.param("sub001", 460, id="no object"),
+    ],
+)
+def test_register_refuses(
+    platform: LocalPlatform, gateway: MqttClient, entry: Any, code: int
+) -> None:
+    reply = gateway.request(REGISTER, [named("sub002"), entry])
+
+    assert (reply["code"], reply["data"]) == (code, {})
+    assert platform.registry.device(SUB, "sub002").registrations == 0, "all or none"
+
+
+def test_register_says_why_in_the_documented_words(gateway: MqttClient) -> None:
+    asked = {460: [], 6402: [named(GW, GATEWAY)], 6100: [named("unknown1")]}
+
+    assert {gateway.request(REGISTER, p)["message"] for p in asked.values()} == {
+        "request parameter error",
+        "topo relation cannot add by self",
+        "device not found",
+    }
+
+
+@pytest.mark.parametrize("params", [None, {}, "x", 1, [[]]])
+def test_register_refuses_params_that_are_no_list(gateway: MqttClient, params: Any) -> None:
+    assert gateway.request(REGISTER, params)["code"] == 460
+
+
+def test_register_refuses_one_device_twice(gateway: MqttClient) -> None:
+    assert gateway.request(REGISTER, [named("sub001")] * 2)["code"] == 460
+
+
+def test_register_needs_the_products_switch(platform: LocalPlatform, gateway: MqttClient) -> None:
+    platform.registry.set_dynamic_registration(SUB, False)
+
+    assert gateway.request(REGISTER, [named("sub001")])["code"] == 6288
+
+
+def test_register_refuses_a_disabled_device(platform: LocalPlatform, gateway: MqttClient) -> None:
+    platform.disable(SUB, "sub001")
+
+    assert gateway.request(REGISTER, [named("sub001")])["code"] == 6204
+
+
+def test_register_refuses_what_another_gateway_has(
+    platform: LocalPlatform, gateway: MqttClient
+) -> None:
+    platform.topology.bind(Identity(GATEWAY, "gateway02"), [Identity(SUB, "sub001")])
+
+    assert gateway.request(REGISTER, [named("sub001")])["code"] == 6619
+
+
+def test_register_can_answer_for_the_good_part_of_a_batch(
+    platform: LocalPlatform, gateway: MqttClient
+) -> None:
+    platform.behaviour.partial_batches = True
+    reply = gateway.request(REGISTER, [named("unknown1"), named("sub001")])
+
+    assert reply["code"] == 200
+    assert [entry["deviceName"] for entry in reply["data"]] == ["sub001"]
+
+
+def test_a_device_that_is_no_gateway_has_no_gateway_services(platform: LocalPlatform) -> None:
+    platform.registry.add_product(PK, PS)
+    platform.registry.add_device(PK, "plain001", DS)
+    with MqttClient(platform) as client:
+        client.connect_device(PK, "plain001", DS)
+        topic = f"/sys/{PK}/plain001/thing/sub/register"
+        assert client.request(topic, [named("sub001")])["code"] == 6203
+
+
+# thing/proxy/provisioning/product_register
+
+
+def test_product_register_tells_successes_from_failures(
+    platform: LocalPlatform, gateway: MqttClient
+) -> None:
+    bad = [
+        proxied("sub002", sign="0" * 64),
+        proxied("sub003", signMethod="md4"),
+        proxied("unknown1"),
+        {**proxied("sub004"), "productKey": "a1Unknown00"},
+    ]
+    reply = gateway.request(PROXY, {"proxieds": [proxied("sub001"), *bad]})
+
+    secret = platform.registry.device(SUB, "sub001").device_secret
+    assert reply["code"] == 200
+    assert reply["data"]["successes"] == [{**named("sub001"), "deviceSecret": secret}]
+    codes = [failure["errorDetail"]["code"] for failure in reply["data"]["failures"]]
+    assert codes == [6600, 6292, 6100, 6250]
+
+
+@pytest.mark.parametrize("method", ["hmacMd5", "hmacSha1", "hmacSha256"])
+def test_product_register_takes_each_sign_method(gateway: MqttClient, method: str) -> None:
+    sign = hmac_hex(method.lower(), PS, f"deviceNamesub001productKey{SUB}random42")
+    entry = proxied("sub001", signMethod=method, sign=sign)
+
+    assert len(gateway.request(PROXY, {"proxieds": [entry]})["data"]["successes"]) == 1
+
+
+def test_product_register_takes_a_device_over_from_another_gateway(
+    platform: LocalPlatform, gateway: MqttClient
+) -> None:
+    other = Identity(GATEWAY, "gateway02")
+    with MqttClient(platform) as loser:
+        loser.connect_device(*other, DS)
+        platform.topology.bind(other, [Identity(SUB, "sub001")])
+        reply = gateway.request(PROXY, {"proxieds": [proxied("sub001")]})
+
+        assert len(reply["data"]["successes"]) == 1
+        topic, change = loser.message()
+    assert topic == f"/sys/{other}/thing/topo/change"
+    assert json.loads(change)["params"] == {"status": 1, "subList": [named("sub001")]}
+    assert platform.topology.gateway_of(Identity(SUB, "sub001")) is None
+
+
+@pytest.mark.parametrize("params", [None, [], {}, {"proxieds": []}, {"proxieds": [{}]}])
+def test_product_register_refuses_params_of_another_form(gateway: MqttClient, params: Any) -> None:
+    assert gateway.request(PROXY, params)["code"] == 460
+
+
+# thing/topo/*
+
+
+@pytest.mark.parametrize("method", ["hmacMd5", "hmacSha1", "hmacSha256"])
+def test_add_takes_each_sign_method(
+    platform: LocalPlatform, gateway: MqttClient, method: str
+) -> None:
+    reply = gateway.request(ADD, [signed(platform, "sub001", method)])
+
+    assert (reply["code"], reply["data"]) == (200, {})
+    assert platform.topology.gateway_of(Identity(SUB, "sub001")) == (GATEWAY, GW)
+
+
+def test_add_takes_the_published_vector() -> None:
+    with LocalPlatform() as platform:
+        platform.registry.add_product(GATEWAY, PS, node_type="gateway")
+        platform.registry.add_device(GATEWAY, GW, DS)
+        platform.registry.add_product("a13Npv1vjZ4", PS)
+        platform.registry.add_device("a13Npv1vjZ4", "example1", "2o8iZ3jLuDd40JIKlRRPAhQSfjqbhkkH")
+        entry = {
+            "deviceName": "example1",
+            "productKey": "a13Npv1vjZ4",
+            "sign": "db001f871e4cff9698a433b65ba0f3ef27af398d",
+            "signmethod": "hmacSha1",
+            "timestamp": "453313937",
+            "clientId": "a13Npv1vjZ4.example1",
+        }
+        with MqttClient(platform) as client:
+            client.connect_device(GATEWAY, GW, DS)
+            assert client.request(ADD, [entry])["code"] == 200
+
+
+def test_add_takes_a_numeric_timestamp_and_signMethod(
+    platform: LocalPlatform, gateway: MqttClient
+) -> None:
+    entry = signed(platform, "sub001", timestamp=1581417203000)
+    entry["signMethod"] = entry.pop("signmethod")
+
+    assert gateway.request(ADD, [entry])["code"] == 200
+
+
+def test_add_refuses(platform: LocalPlatform, gateway: MqttClient) -> None:
+    own = {**signed(platform, "sub001"), **named(GW, GATEWAY)}
+    platform.disable(SUB, "sub009")
+    cases: dict[int, list[Any]] = {
+        401: [[signed(platform, "sub001", sign="0" * 64)]],
+        6402: [[own]],
+        6100: [[{**signed(platform, "sub001"), "deviceName": "unknown1"}]],
+        6204: [[signed(platform, "sub009")]],
+        460: [
+            [],
+            {},
+            [signed(platform, "sub001")] * 2,
+            [{**signed(platform, "sub001"), "signmethod": "md4"}],
+            [{**signed(platform, "sub001"), "timestamp": None}],
+            [{**signed(platform, "sub001"), "clientId": ""}],
+        ],
+    }
+    for code, requests in cases.items():
+        assert [gateway.request(ADD, params)["code"] for params in requests] == (
+            [code] * len(requests)
+        )
+    assert platform.topology.count(Identity(GATEWAY, GW)) == 0
+
+
+def test_add_is_all_or_none(platform: LocalPlatform, gateway: MqttClient) -> None:
+    entries = [signed(platform, "sub001"), signed(platform, "sub002", sign="0" * 64)]
+
+    assert gateway.request(ADD, entries)["code"] == 401
+    assert platform.topology.count(Identity(GATEWAY, GW)) == 0
+
+
+def test_add_of_what_is_there_succeeds(platform: LocalPlatform, gateway: MqttClient) -> None:
+    assert [add(platform, gateway, "sub001")["code"] for _ in range(2)] == [200, 200]
+
+
+def test_add_refuses_more_sub_devices_than_a_gateway_may_have(
+    platform: LocalPlatform, gateway: MqttClient
+) -> None:
+    assert Behaviour().subdevices_per_gateway == 2000
+    platform.behaviour.subdevices_per_gateway = 3
+
+    assert add(platform, gateway, "sub001", "sub002", "sub003")["code"] == 200
+    assert add(platform, gateway, "sub004")["code"] == 6400
+    assert add(platform, gateway, "sub001")["code"] == 200, "it is there already"
+
+
+def test_two_thousand_sub_devices_fit(platform: LocalPlatform, gateway: MqttClient) -> None:
+    platform.registry.add_devices(SUB, [f"many{n:05}" for n in range(2000)])
+    subdevices = [Identity(SUB, f"many{n:05}") for n in range(2000)]
+    platform.topology.bind(Identity(GATEWAY, GW), subdevices)
+
+    reply = gateway.request(GET, {})
+    assert len(reply["data"]) == 2000
+    assert add(platform, gateway, "sub001")["code"] == 6400
+
+
+def test_add_with_the_secret_takes_over_from_another_gateway(
+    platform: LocalPlatform, gateway: MqttClient
+) -> None:
+    other = Identity(GATEWAY, "gateway02")
+    platform.topology.bind(other, [Identity(SUB, "sub001")])
+
+    assert add(platform, gateway, "sub001")["code"] == 200
+    assert platform.topology.subdevices(other) == []
+
+
+def test_get_lists_the_topology(platform: LocalPlatform, gateway: MqttClient) -> None:
+    assert gateway.request(GET, {})["data"] == []
+    add(platform, gateway, "sub002", "sub001")
+
+    assert gateway.request(GET, {})["data"] == [named("sub001"), named("sub002")]
+    assert gateway.request(GET, "{}")["data"] == [named("sub001"), named("sub002")]
+
+
+def test_get_can_carry_secrets(platform: LocalPlatform, gateway: MqttClient) -> None:
+    platform.behaviour.topology_reply_with_secret = True
+    add(platform, gateway, "sub001")
+
+    secret = platform.registry.device(SUB, "sub001").device_secret
+    assert gateway.request(GET, {})["data"] == [{**named("sub001"), "deviceSecret": secret}]
+
+
+def test_delete_takes_out(platform: LocalPlatform, gateway: MqttClient) -> None:
+    add(platform, gateway, "sub001", "sub002")
+
+    assert gateway.request(DELETE, [named("sub001")])["code"] == 200
+    assert gateway.request(GET, {})["data"] == [named("sub002")]
+
+
+def test_delete_refuses(platform: LocalPlatform, gateway: MqttClient) -> None:
+    platform.topology.bind(Identity(GATEWAY, "gateway02"), [Identity(SUB, "sub003")])
+
+    assert gateway.request(DELETE, [named("sub001")])["code"] == 6401
+    assert gateway.request(DELETE, [named("sub003")])["code"] == 6401
+    assert gateway.request(DELETE, [named("unknown1")])["code"] == 6100
+    assert gateway.request(DELETE, [])["code"] == 460
+
+
+def test_found_checks_names_and_products(gateway: MqttClient) -> None:
+    assert gateway.request(FOUND, [named("sub001"), named("brandNew1")])["code"] == 200
+    assert gateway.request(FOUND, [named("x", SUB)])["code"] == 6280
+    assert gateway.request(FOUND, [named("sub001", "a1Unknown00")])["code"] == 6250
+    assert gateway.request(FOUND, [])["code"] == 460
+    assert gateway.request(FOUND, ["x"])["code"] == 460
+
+
+def test_unregister_deletes_a_sub_device_of_the_gateway(
+    platform: LocalPlatform, gateway: MqttClient
+) -> None:
+    topic = f"{SYS}/thing/sub/unregister"
+    add(platform, gateway, "sub001")
+
+    assert gateway.request(topic, [named("sub002")])["code"] == 6401
+    assert gateway.request(topic, [named("sub001")])["code"] == 200
+    assert platform.registry.device(SUB, "sub001").deleted
+
+
+def test_a_reset_of_the_gateway_deletes_its_topology(
+    platform: LocalPlatform, gateway: MqttClient
+) -> None:
+    add(platform, gateway, "sub001", "sub002")
+    platform.reset(GATEWAY, GW)
+
+    assert platform.topology.count(Identity(GATEWAY, GW)) == 0
+
+
+# From the cloud
+
+
+def test_notifies_a_gateway_to_add_sub_devices(
+    platform: LocalPlatform, gateway: MqttClient
+) -> None:
+    assert platform.notify_topology_add((GATEWAY, GW), [(SUB, "sub001"), (SUB, "sub002")])
+
+    topic, payload = gateway.message()
+    assert topic == f"{SYS}/thing/topo/add/notify"
+    request = json.loads(payload)
+    assert request["params"] == [named("sub001"), named("sub002")]
+    assert (request["method"], request["version"]) == ("thing.topo.add.notify", "1.0")
+    gateway.publish(topic + "_reply", json.dumps({"id": request["id"], "code": 200}).encode())
+    (event,) = platform.record.wait_for("publish")
+    assert event.details["topic"] == topic + "_reply"
+
+
+def test_tells_a_gateway_of_changes(platform: LocalPlatform, gateway: MqttClient) -> None:
+    add(platform, gateway, "sub001")
+    statuses = []
+    platform.notify_topology_change((GATEWAY, GW), 0, [(SUB, "sub001")])
+    platform.disable(SUB, "sub001")
+    platform.enable(SUB, "sub001")
+    platform.unbind(SUB, "sub001")
+    for _ in range(4):
+        topic, payload = gateway.message()
+        assert topic == f"{SYS}/thing/topo/change"
+        params = json.loads(payload)["params"]
+        assert params["subList"] == [named("sub001")]
+        statuses.append(params["status"])
+
+    assert statuses == [0, 8, 2, 1]
+
+
+def test_enable_and_disable_may_be_swapped(platform: LocalPlatform, gateway: MqttClient) -> None:
+    platform.behaviour.topo_change_disable = 2
+    add(platform, gateway, "sub001")
+    platform.disable(SUB, "sub001")
+
+    assert json.loads(gateway.message()[1])["params"]["status"] == 2
+
+
+def test_a_notice_to_an_offline_gateway_is_not_sent(platform: LocalPlatform) -> None:
+    assert not platform.notify_topology_add((GATEWAY, GW), [(SUB, "sub001")])
