@@ -16,5 +16,5 @@ def forget(*names):
 
     for name in names:
         if sys.modules.pop("aliyun_iot." + name, None):
-            del globals()[name]
+            globals().pop(name, None)
     gc.collect()

@@ -1,0 +1,151 @@
+"""The session on each umqtt.simple that stock firmware freezes.
+
+PyPI holds 1.3.4 only. The later ones are made of it here, by the changes that each release made
+to what a subclass can notice: the constructor, `connect`, `subscribe`, the imports, helpers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import MAC, PRODUCT_KEY, MakeBoard
+
+from tools.iot_platform import LocalPlatform
+from tools.layout import FROZEN
+
+SOURCE = (FROZEN / "umqtt" / "simple.py").read_text()
+
+MAIN = """
+from aliyun_iot.device import Device
+
+device = Device.open()
+session = device.connect()
+long = "/" + device.session.product_key + "/" + device.session.device_name + "/user/"
+long += "x" * (128 - len(long))
+session.subscribe(long)
+print("subscribed", len(long))
+session.pid = 65534  # umqtt itself counts on past 65535
+for number in range(3):
+    session.publish(session.topic("thing/event/property/post"), b'{"id":"1","params":{}}', qos=1)
+    print("acknowledged, packet", session.pid)
+topic, payload = session.wait(3000)
+print("message", topic.decode()[-10:])
+session = device.connect()
+print("again", session.topics == [long.encode()])
+"""
+
+
+def change(source: str, *changes: tuple[str, str]) -> str:
+    for old, new in changes:
+        assert old in source, old
+        source = source.replace(old, new)
+    return source
+
+
+def context_only(source: str) -> str:  # 1.4: ssl is an SSLContext, ssl_params are gone
+    return change(
+        source,
+        ("ssl=False, ssl_params={}", "ssl=None"),
+        ("        self.ssl_params = ssl_params\n", ""),
+        ("            import ussl\n", ""),
+        (
+            "ussl.wrap_socket(self.sock, **self.ssl_params)",
+            "self.ssl.wrap_socket(self.sock, server_hostname=self.server)",
+        ),
+    )
+
+
+def with_timeout(source: str) -> str:  # 1.5: connect(timeout=)
+    return change(
+        source,
+        ("clean_session=True):", "clean_session=True, timeout=None):"),
+        ("socket.socket()\n", "socket.socket()\n        self.sock.settimeout(timeout)\n"),
+    )
+
+
+def legacy_back(source: str) -> str:  # 1.6: ssl_params are back, beside a context
+    return change(
+        source,
+        ("ssl=None", "ssl=None, ssl_params={}"),
+        (
+            "        self.ssl = ssl\n",
+            "        self.ssl = ssl\n        self.ssl_params = ssl_params\n",
+        ),
+    )
+
+
+def unsubscribing(source: str) -> str:  # 1.7: unsubscribe
+    return source + "\n    def unsubscribe(self, topic):\n        raise NotImplementedError\n"
+
+
+def closing(source: str) -> str:  # 1.7.1: connect closes the socket it had
+    return change(
+        source,
+        (
+            "        self.sock = socket.socket()\n",
+            "        if self.sock:\n            self.sock.close()\n"
+            "        self.sock = socket.socket()\n",
+        ),
+    )
+
+
+def long_topics(source: str) -> str:  # 1.8: lengths by a helper, no u-names, longer SUBSCRIBE
+    return change(
+        source,
+        ("import usocket as socket", "import socket"),
+        ("import ustruct as struct", "import struct"),
+        ("from ubinascii import hexlify\n", ""),
+        (
+            "class MQTTException",
+            "def _encode_len(pkt, sz):\n    i = 1\n    while sz > 0x7f:\n"
+            "        pkt[i] = (sz & 0x7f) | 0x80\n        sz >>= 7\n        i += 1\n"
+            "    pkt[i] = sz\n    return i\n\n\nclass MQTTException",
+        ),
+        (
+            "        i = 1\n        while sz > 0x7f:\n            pkt[i] = (sz & 0x7f) | 0x80\n"
+            "            sz >>= 7\n            i += 1\n        pkt[i] = sz\n",
+            "        i = _encode_len(pkt, sz)\n",
+        ),
+    )
+
+
+CHANGES = [
+    ("1.3.4", lambda source: source),
+    ("1.4.0", context_only),
+    ("1.5.0", with_timeout),
+    ("1.6.0", legacy_back),
+    ("1.7.0", unsubscribing),
+    ("1.7.1", closing),
+    ("1.8.0", long_topics),
+]
+
+
+def source_of(version: str) -> str:
+    source = SOURCE
+    for name, step in CHANGES:
+        source = step(source)
+        if name == version:
+            return source
+    raise ValueError(version)
+
+
+@pytest.mark.parametrize("version", [name for name, _ in CHANGES])
+def test_the_session_works_on_umqtt(
+    platform: LocalPlatform, make_board: MakeBoard, tmp_path: Path, version: str
+) -> None:
+    frozen = tmp_path / "frozen" / "umqtt"
+    frozen.mkdir(parents=True)
+    (frozen / "simple.py").write_text(source_of(version))
+    board: Any = make_board(main=MAIN)
+    board.frozen = frozen.parent
+    said = board.boot(timeout=20).output
+    assert "subscribed 128\n" in said
+    # The identifiers wrap around before two bytes cannot hold them.
+    packets = [int(line.split()[-1]) for line in said.splitlines() if "acknowledged" in line]
+    assert packets == [65535, 1, 2]
+    assert "message post_reply" in said
+    assert "again True\n" in said
+    subscribed = platform.record.events("subscribe", PRODUCT_KEY, MAC)
+    assert [len(event.details["topics"]) for event in subscribed] == [1, 1]
