@@ -1,0 +1,333 @@
+"""`python -m tools.iot_platform`: options, commands, the log, clean ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from platform_clients import PK, PS, SUB, MqttClient, post, registration_form
+
+from tools.iot_platform import LocalPlatform
+from tools.iot_platform.commands import Commands, Quit
+from tools.layout import ROOT
+
+DN = "Example_dyn1"
+GATEWAY = "a1Gateway01"
+FREE_PORTS = ["--https-port", "0", "--mqtt-tls-port", "0", "--mqtt-port", "0"]
+PRODUCTS = [
+    {"productKey": PK, "productSecret": PS, "devices": [DN]},
+    {
+        "productKey": GATEWAY,
+        "nodeType": "gateway",
+        "devices": [{"deviceName": "gateway01", "deviceSecret": "gatewaySecret"}],
+    },
+    {"productKey": SUB, "dynamicRegistration": False, "devices": ["sub001", "sub002"]},
+]
+DEADLINE = 20.0
+
+
+@pytest.fixture
+def products(tmp_path: Path) -> Path:
+    path = tmp_path / "products.json"
+    path.write_text(json.dumps(PRODUCTS))
+    return path
+
+
+class Running:
+    """A platform in a process of its own; its lines are read as they come."""
+
+    def __init__(self, *arguments: str | Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tools.iot_platform", *FREE_PORTS, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "default"},
+        )
+        self.output = ""
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for text in self.process.stdout:
+            self._lines.put(text)
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """The first line that has the pattern."""
+        while True:
+            text = self._lines.get(timeout=DEADLINE)
+            self.output += text
+            if match := re.search(pattern, text):
+                return match
+
+    def type(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+
+    def end(self) -> int:
+        """Waits for the process; returns its exit code."""
+        code = self.process.wait(DEADLINE)
+        while not self._lines.empty():
+            self.output += self._lines.get()
+        return code
+
+
+@pytest.fixture
+def start() -> Iterator[type[Running]]:
+    started: list[Running] = []
+
+    class Noted(Running):
+        def __init__(self, *arguments: str | Path) -> None:
+            super().__init__(*arguments)
+            started.append(self)
+
+    yield Noted
+    for running in started:
+        running.process.kill()
+        running.process.wait()
+        assert running.process.stdin is not None
+        assert running.process.stdout is not None
+        running.process.stdin.close()
+
+
+def test_tells_when_it_is_ready_and_takes_commands(start: type[Running], products: Path) -> None:
+    running = start("--memory", "--product", products, "--json")
+    ready = json.loads(running.wait_for(r"^\{.*\}$")[0])
+    running.wait_for("ready on 127.0.0.1")
+    running.type(f"publish {PK}/{DN} /sys/{PK}/{DN}/x hello")
+    running.wait_for(f"undelivered {PK}/{DN}.*offline")
+    running.type("quit")
+
+    assert set(ready["ports"]) == {"https", "mqtt-tls", "mqtt-tcp"}
+    assert running.end() == 0
+    assert "Warning" not in running.output
+    assert PS not in running.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ends_quietly_on_a_signal(start: type[Running], number: signal.Signals) -> None:
+    running = start("--memory")
+    running.wait_for("ready")
+    running.process.send_signal(number)
+
+    assert running.end() == 0
+    assert "Traceback" not in running.output
+
+
+def test_runs_on_without_input(start: type[Running]) -> None:
+    running = start("--memory")
+    running.wait_for("ready")
+    assert running.process.stdin is not None
+    running.process.stdin.close()
+    with pytest.raises(subprocess.TimeoutExpired):
+        running.process.wait(0.5)
+    running.process.terminate()
+
+    assert running.end() == 0
+
+
+def test_keeps_registry_and_ca_in_the_places_it_is_given(
+    start: type[Running], products: Path, tmp_path: Path
+) -> None:
+    places: list[str | Path] = ["--database", tmp_path / "db" / "r.db"]
+    places += ["--certificates", tmp_path / "ca"]
+    first = start(*places, "--product", products, "--device", f"{PK}/another1")
+    first.wait_for("3 product")
+    first.type("quit")
+    assert first.end() == 0
+    root = (tmp_path / "ca" / "ca.der").read_bytes()
+
+    second = start(*places, "--product", products)
+    second.wait_for("3 product")
+    second.type("devices")
+    second.wait_for(f"{PK}/another1 .*offline, not active, 0 registration")
+    assert (tmp_path / "ca" / "ca.der").read_bytes() == root
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--device", "nonsense"], "'nonsense': expected PRODUCTKEY/DEVICENAME"),
+        (["--device", f"{PK}/{DN}"], f"no product {PK}"),
+        (["--product", "missing.json"], "missing.json: No such file"),
+        (["--behaviour", "nonsense=1"], "'nonsense=1': expected FIELD=VALUE"),
+        (["--https-port", "70000"], "'70000': expected a port from 0 to 65535"),
+        (["--listen", "192.0.2.1"], "https port 192.0.2.1:0: "),
+    ],
+)
+def test_says_what_is_wrong_with_its_options(arguments: list[str], message: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.iot_platform", "--memory", *FREE_PORTS, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        cwd=ROOT,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not JSON"),
+        ("1", "expected an object or a list"),
+        ("{}", "productKey: expected a text"),
+        ('{"productKey": "a b"}', "ProductKey 'a b': expected"),
+        ('{"productKey": "a", "productSecret": 1}', "productSecret: expected a text"),
+        ('{"productKey": "a", "nodeType": "x"}', "node type 'x': expected"),
+        ('{"productKey": "a", "dynamicRegistration": 1}', "dynamicRegistration: expected true"),
+        ('{"productKey": "a", "devices": 1}', "devices: expected a list"),
+        ('{"productKey": "a", "devices": [1]}', "devices: expected names"),
+        ('{"productKey": "a", "devices": ["x"]}', "DeviceName 'x': expected"),
+    ],
+)
+def test_says_what_is_wrong_with_a_file(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(content)
+    with LocalPlatform() as platform:
+        answer = Commands(platform).run(f"add-product {path}")
+
+    assert answer.startswith(f"{path}: ")
+    assert message in answer
+
+
+# Commands, in this process
+
+
+@pytest.fixture
+def platform() -> Iterator[LocalPlatform]:
+    with LocalPlatform() as running:
+        yield running
+
+
+@pytest.fixture
+def commands(platform: LocalPlatform, products: Path) -> Commands:
+    made = Commands(platform)
+    assert made.run(f"add-product {products}").startswith(f"added product {PK}, device {PK}/{DN}")
+    return made
+
+
+def test_a_file_is_added_once(commands: Commands, products: Path) -> None:
+    assert commands.run(f"add-product {products}") == "all of it is there already"
+
+
+def test_a_product_json_of_a_board_will_do(platform: LocalPlatform, tmp_path: Path) -> None:
+    path = tmp_path / "product.json"
+    path.write_text(
+        json.dumps({"productKey": PK, "productSecret": PS, "registration": "mqtt-free"})
+    )
+    Commands(platform).run(f"add-product {path}")
+
+    assert platform.registry.product(PK).registration_free
+
+
+def test_help_names_every_command(commands: Commands) -> None:
+    names = [text.split()[0] for text in commands.run("help").splitlines()]
+
+    assert {"publish", "reset", "notify", "change", "fault", "quit"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("", ""),
+        ("nonsense", "no command 'nonsense'; `help` lists them"),
+        ("reset", "usage: reset PK/DN"),
+        ("reset a b", "usage: reset PK/DN"),
+        ("reset a/bcde", "no device a/bcde"),
+        ("publish a/bcde '/x", "No closing quotation"),
+        ("switch x on", "no product x"),
+        (f"switch {PK} maybe", "'maybe': expected on or off"),
+        (f"set {PK}/{DN} nonsense", "'nonsense': expected JSON (put it in single quotes)"),
+        (f"publish {PK}/{DN} /a/# x", "topic '/a/#': expected a topic name without wildcards"),
+        ("fault nonsense", "'nonsense': expected lost, refuse, stall, connack, code or clear"),
+        ("fault connack", "connack: expected a code"),
+        ("events x", "'x': expected a number"),
+    ],
+)
+def test_a_wrong_command_is_answered(commands: Commands, text: str, answer: str) -> None:
+    assert commands.run(text) == answer
+
+
+def test_quit(commands: Commands) -> None:
+    with pytest.raises(Quit):
+        commands.run("quit")
+
+
+def test_lists(commands: Commands, platform: LocalPlatform) -> None:
+    platform.topology.bind(
+        platform.registry.device(GATEWAY, "gateway01").identity,
+        [platform.registry.device(SUB, "sub001").identity],
+    )
+
+    assert f"{SUB}          device   2 device(s), dynamic registration off" in commands.run(
+        "products"
+    )
+    assert "sub001" in commands.run(f"devices {SUB}")
+    assert f"under {GATEWAY}/gateway01" in commands.run("devices")
+    assert commands.run(f"topology {GATEWAY}/gateway01").endswith(" offline")
+    assert commands.run(f"topology {PK}/{DN}") == "no sub-devices"
+
+
+def test_the_switch(commands: Commands, platform: LocalPlatform) -> None:
+    commands.run(f"switch {PK} off")
+    assert post(platform, registration_form()).json["code"] == 6288
+
+    commands.run(f"switch {PK} on")
+    assert post(platform, registration_form()).json["code"] == 200
+
+
+def test_device_commands(commands: Commands, platform: LocalPlatform) -> None:
+    device = platform.registry.device(GATEWAY, "gateway01").identity
+    with MqttClient(platform) as client:
+        client.connect_device(*device, "gatewaySecret")
+        assert commands.run(f"set {device} '{{\"LED\": 1}}'") == "sent"
+        topic, payload = client.message()
+        assert topic == f"/sys/{device}/thing/service/property/set"
+        assert json.loads(payload)["params"] == {"LED": 1}
+        assert commands.run(f"publish {device} /sys/{device}/a 'b c'") == "sent"
+        assert client.message() == (f"/sys/{device}/a", b"b c")
+        assert commands.run(f"notify {device} {SUB}/sub001 {SUB}/sub002") == "sent"
+        assert client.message()[0].endswith("/thing/topo/add/notify")
+        assert commands.run(f"change {device} 0 {SUB}/sub001") == "sent"
+        assert client.message()[0].endswith("/thing/topo/change")
+        assert commands.run(f"disconnect {device}") == "disconnected"
+        assert client.receive() is None
+    assert commands.run(f"disconnect {device}") == "not online"
+    assert commands.run(f"reset {device}") == "may be registered again"
+    assert commands.run(f"disable {device}") == "disabled"
+    assert "disabled" in commands.run("devices")
+    assert commands.run(f"enable {device}") == "enabled"
+    assert commands.run(f"delete {device}") == "deleted"
+    assert commands.run(f"unbind {SUB}/sub001") == "taken from its gateway"
+    assert "admin" in commands.run("events 5")
+
+
+def test_fault_commands(commands: Commands, platform: LocalPlatform) -> None:
+    assert commands.run("fault code 429 2") == "armed"
+    assert [post(platform, registration_form()).json["code"] for _ in range(3)] == [429, 429, 200]
+    assert commands.run("fault connack 3") == "armed"
+    with MqttClient(platform) as client:
+        assert client.connect_device(GATEWAY, "gateway01", "gatewaySecret") == 3
+    commands.run("fault lost 9")
+    commands.run("fault refuse 9")
+    assert commands.run("fault clear") == "no faults are armed"
+    assert post(platform, registration_form()).json["code"] == 200

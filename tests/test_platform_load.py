@@ -1,0 +1,62 @@
+"""Many devices at the local platform at once."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import struct
+import time
+
+from platform_clients import PK, PS, client_id, hmac_hex, tls_context
+
+from tools.iot_platform import LocalPlatform
+
+COUNT = 500
+DEADLINE = 60.0
+
+
+def connect_packet(device_name: str, secret: str) -> bytes:
+    ident = client_id(device_name, securemode=2, signmethod="hmacsha256", _ss=1)
+    content = f"clientId{device_name}deviceName{device_name}productKey{PK}"
+    fields = (ident, f"{device_name}&{PK}", hmac_hex("hmacsha256", secret, content))
+    body = b"\0\4MQTT\4\xc2\0\x3c"
+    body += b"".join(struct.pack("!H", len(text)) + text.encode() for text in fields)
+    return bytes([0x10, len(body) & 127 | 128, len(body) >> 7]) + body
+
+
+async def device(port: int, context: ssl.SSLContext, name: str, secret: str) -> bytes:
+    """Connects, waits until a message comes, returns its payload."""
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", port, ssl=context, server_hostname="localhost"
+    )
+    writer.write(connect_packet(name, secret))
+    assert await reader.readexactly(4) == b"\x20\x02\x00\x00"
+    head = await reader.readexactly(2)
+    body = await reader.readexactly(head[1])
+    writer.transport.abort()
+    return body[2 + struct.unpack("!H", body[:2])[0] :]
+
+
+def test_500_devices_are_online_at_once_over_tls_and_each_gets_its_message() -> None:
+    with LocalPlatform() as platform:
+        platform.registry.add_product(PK, PS)
+        names = [f"device{n:04}" for n in range(COUNT)]
+        secrets = [d.device_secret for d in platform.registry.add_devices(PK, names)]
+        context = tls_context(platform)
+
+        async def run() -> list[bytes]:
+            devices = [
+                asyncio.ensure_future(device(platform.mqtt_tls_port, context, name, secret))
+                for name, secret in zip(names, secrets, strict=True)
+            ]
+            await asyncio.to_thread(platform.record.wait_for, "activate", DEADLINE, COUNT)
+            online = [name for name in names if platform.online(PK, name)]
+            assert online == names
+            for name in names:
+                topic = f"/sys/{PK}/{name}/thing/service/property/set"
+                platform.publish(PK, name, topic, name.encode())
+            return await asyncio.wait_for(asyncio.gather(*devices), DEADLINE)
+
+        assert asyncio.run(run()) == [name.encode() for name in names]
+        began = time.monotonic()
+    assert time.monotonic() - began < 2, "stopping is quick"
