@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tools.board.session import BootResult, Cut, Ending, FlashFault, Session
+from tools.board.results import BootResult, Cut, Ending, FlashFault
+from tools.board.session import Session
 from tools.image.filesystem import list_files, read_file, write_file
 
 EPOCH_2000 = 946684800

@@ -6,73 +6,22 @@ import re
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from tools.board.interpreter import Interpreter
+from tools.board.results import BootResult, Cut, Ending, FlashUse
 
 if TYPE_CHECKING:
     from tools.board.board import Board
 
-Ending = Literal["until", "repl", "reset", "power cut", "timeout", "exit", "corrupt"]
-
 PROMPT = b">>> "
+RAW_REPL = b"raw REPL; CTRL-B to exit\r\n>"
+FRIENDLY_REPL = b'\r\nType "help()"'
+MUTE = b"\x16\x16"
+"""Printed by the chip before a friendly REPL that the firmware would not show: see `_receive`."""
 POWER_ON, HARD_RESET, WATCHDOG_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 """Reset causes, as `machine.reset_cause()` numbers them."""
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Power is lost at the flash operation with this number (1 is the first of the boot).
-
-    Programs and erases count. when: "before" it, in the "middle" (the first half of the bytes has
-    been written), or "after" it.
-    """
-
-    operation: int
-    when: Literal["before", "middle", "after"] = "before"
-
-
-@dataclass(frozen=True)
-class FlashFault:
-    """Flash that cannot be changed: one block, or all of it (block None).
-
-    silent: programming reports success all the same, as a worn block may.
-    """
-
-    block: int | None = None
-    silent: bool = False
-
-
-@dataclass(frozen=True)
-class FlashUse:
-    """What was done to the flash: numbers of operations, and bytes."""
-
-    programs: int = 0
-    erases: int = 0
-    bytes_read: int = 0
-    bytes_programmed: int = 0
-
-
-@dataclass(frozen=True)
-class BootResult:
-    """What one power cycle came to."""
-
-    output: str
-    """Everything on the serial line, line ends as "\\n"."""
-    ending: Ending
-    flash: FlashUse
-    resets: int
-    """How often the chip started again within this power cycle, soft resets included."""
-    seconds: float
-    heap_before_boot: int
-    """Bytes that the interpreter and the simulator had on the heap when boot.py began."""
-
-    @property
-    def flash_operations(self) -> int:
-        """Programs and erases: the operations that a power cut can hit."""
-        return self.flash.programs + self.flash.erases
 
 
 class Session:
@@ -96,6 +45,8 @@ class Session:
         self.heap_before_boot = 0
         """Bytes on the heap when boot.py began."""
         self._sent_at = -1  # length of the output when something was typed last
+        self._interrupted = False  # Ctrl-C came before the interpreter could take it
+        self._muted: bytes | None = None  # output that is held back
         self._cut = cut
         self._boots_left = max_boots
         self._echo = echo
@@ -116,6 +67,8 @@ class Session:
             cut = max(0, self._cut.operation - self._use.programs - self._use.erases)
         self.at_repl = False
         self._watchdog = None
+        self._starting = True
+        self._muted = b"" if raw_repl else None
         return Interpreter(
             board.folder,
             {
@@ -152,8 +105,26 @@ class Session:
         )
 
     def _receive(self, data: bytes) -> None:
+        """Take output: line ends as the chip's, and no more than the chip would show.
+
+        A soft reset out of the raw REPL leads back into it. The interpreter can only start with a
+        friendly REPL: it is sent on to the raw one, and what it says in between is dropped.
+        """
+        if self._muted is not None:
+            before, mark, after = (self._muted + data).partition(MUTE)
+            _, end, rest = after.partition(RAW_REPL)
+            if not end:
+                self._muted = before + mark + after
+                return
+            self._muted = None
+            data = before + end + rest
+        if not data:
+            return
+        data = data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        if self.raw.endswith(b"\r") and data.startswith(b"\r\n"):
+            data = data[1:]
         self.raw += data
-        if self._echo is not None and data:
+        if self._echo is not None:
             self._echo(data)
 
     def _restart(self, cause: int, raw_repl: bool = False) -> None:
@@ -192,7 +163,8 @@ class Session:
 
     def _drain(self) -> None:
         """Read what the process said before its last message on the control pipe."""
-        while not self._interpreter.ended:
+        deadline = time.monotonic() + 5  # it is about to kill itself
+        while not self._interpreter.ended and time.monotonic() < deadline:
             output, _ = self._interpreter.read(1)
             self._receive(output)
 
@@ -200,10 +172,16 @@ class Session:
         word, _, argument = message.partition(" ")
         if word == "repl":
             self.at_repl = True
+            if self._muted is not None:
+                self._interpreter.write(b"\x01")
         elif word == "wdt":
             self._watchdog = time.monotonic() + int(argument) / 1000
         elif word == "heap":
             self.heap_before_boot = int(argument)
+            self._starting = False
+            if self._interrupted:
+                self._interrupted = False
+                self._interpreter.interrupt()
         elif word == "corrupt":
             self._finish("corrupt")
         else:
@@ -211,8 +189,9 @@ class Session:
             if word == "cut":
                 self._finish("power cut")
             elif word == "soft":
+                raw_repl = self.raw.rfind(RAW_REPL) > self.raw.rfind(FRIENDLY_REPL)
                 self._receive(b"MPY: soft reboot\r\n")
-                self._restart(SOFT_RESET)
+                self._restart(SOFT_RESET, raw_repl)
             else:
                 self._reset(DEEPSLEEP_RESET if word == "deepsleep" else HARD_RESET)
 
@@ -250,7 +229,10 @@ class Session:
         self._sent_at = len(self.raw)
         self._interpreter.write(parts[0])
         for part in parts[1:]:
-            self._interpreter.interrupt()
+            if self._starting:
+                self._interrupted = True
+            else:
+                self._interpreter.interrupt()
             self._interpreter.write(part)
 
     def repl(self, line: str, timeout: float = 10) -> str:

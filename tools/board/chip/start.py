@@ -132,4 +132,6 @@ def start(folder, control, rom, raw_repl, cut, when, bad, worn, hurry=1):
     except SystemExit:
         _sweep()
     device._save()
+    if raw_repl:
+        print("\x16\x16", end="")  # the host drops the friendly REPL that comes now
     link.tell("repl")
