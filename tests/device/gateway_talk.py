@@ -5,6 +5,7 @@ Given {"flash": folder in use or None, "steps": [[method, arguments...], ...], "
 [delay in ms, topic or null for the right one, payload], with $id for the request's id, $prev for
 the one before; {"lost": true} for none; {"code": n}; {"break": true} for a broken connection.
 A rule {"refuse": {"device name": code}, "tail": ...} holds for every request that names it.
+"secret", "timestamp" and "random" are used in place of made-up ones.
 
 Gives {"sent": [[ms, topic, payload]], "results": [...], "each": [...], "inbox": [...], ...}.
 """
@@ -12,9 +13,9 @@ Gives {"sent": [[ms, topic, payload]], "results": [...], "each": [...], "inbox":
 import json
 import sys
 
-import ramdisk
-from aliyun_iot import alink, gateway, substore
+from aliyun_iot import alink, gateway, gateway_steps, substore
 from aliyun_iot.errors import IotError, NetworkError
+from ramflash import RamFlash, format_and_mount
 
 GATEWAY = ("a1GatewayKey", "gateway-1")
 
@@ -38,7 +39,8 @@ class Clock:
 class Session:
     """What Gateway uses of a Session. `coming` is what is under way: [time, topic, payload]."""
 
-    def __init__(self, clock, edits, rules):
+    def __init__(self, clock, edits, rules, secret):
+        self.secret = secret
         self.product_key, self.device_name = GATEWAY
         self.inbox = []
         self.topics = []
@@ -113,11 +115,14 @@ class Session:
             data = []
             for entry in params:
                 self.serial += 1
-                data.append(dict(entry, iotId="x", deviceSecret="secret%026d" % self.serial))
+                data.append(
+                    dict(entry, iotId="x", deviceSecret=self.secret or "secret%026d" % self.serial)
+                )
             if "proxy" in topic:
                 data = {"successes": data, "failures": []}
         if topic.endswith("topo/get"):
-            data = [dict(productKey="a1SensorKey", deviceName="sensor-%04d" % i) for i in range(3)]
+            names = ["sensor-%04d" % i for i in range(3)]
+            data = [{"productKey": "a1SensorKey", "deviceName": name} for name in names]
         return json.dumps({"code": code, "data": data if code == 200 else {}, "id": request["id"]})
 
     def wait(self, ms):
@@ -135,11 +140,14 @@ class Session:
 
 
 def main(given):
-    flash = ramdisk.mounted()
+    format_and_mount(RamFlash(160), "/ram")
     substore.Substore.folder = "/ram/subdevices"
     clock = Clock()
     alink.time = gateway.time = clock
-    session = Session(clock, given.get("edits", {}), given.get("rules", []))
+    session = Session(clock, given.get("edits", {}), given.get("rules", []), given.get("secret"))
+    if "timestamp" in given:
+        gateway_steps._timestamp = lambda: given["timestamp"]
+        gateway_steps._random = lambda: given["random"]
     gate = gateway.Gateway(session, given.get("sign_method", "hmacsha256"))
     gate._number = given.get("number", 122)
     calls = []
@@ -204,7 +212,6 @@ def main(given):
                 "inbox": [[topic.decode(), text.decode()] for topic, text in session.inbox],
                 "topics": [str(topic) for topic in session.topics],
                 "unacked": session.unacked is not None,
-                "counts": flash.counts,
                 "now": clock.now,
             }
         )
