@@ -3,6 +3,6 @@ try:
     from aliyun_iot import clock, forget, wifi
 
     clock.start(wifi.up())
-    forget("wifi")
+    forget("clock", "wifi")
 except Exception as e:
     print("boot:", e)

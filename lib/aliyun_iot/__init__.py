@@ -5,6 +5,15 @@ Start at `aliyun_iot.device`; the README's "Layout" says what each module is for
 
 __version__ = "0.1.0"
 
+time_source = None
+"""Where the clock's time comes from: "ntp"; "kept": it ran on since before a reset; "date": an
+authenticated answer's Date; "floor": nobody told, certificates may seem not yet valid; None."""
+
+
+def time_is_set():
+    """Whether somebody told the time: bool."""
+    return time_source not in (None, "floor")
+
 
 def forget(*names):
     """Unload modules of this package that are not needed for now: their code makes room.

@@ -10,15 +10,14 @@ import time
 
 from micropython import const
 
+import aliyun_iot
+
 from .log import log
 
 _RELEASED = const(1795392000)  # 2026-11-23 00:00 UTC
 _YEARS = const(631152000)  # 20 years, seconds: what lies further ahead of the floor is a lie
+_DAY = const(86400)
 _EPOCH_2000 = const(946684800)
-
-source = None
-"""Where the time comes from: "ntp", "kept" (it ran on since before a reset), "date" (an
-authenticated answer's Date) or "floor" (nobody told; certificates may seem not yet valid)."""
 
 
 def now():
@@ -52,7 +51,6 @@ def start(host=None):
     host: the NTP server's name, None for the firmware's own choice. Takes at most the second
     or two that `ntptime` waits, after the name look-up.
     """
-    global source
     floor = _floor()
     try:
         import ntptime
@@ -62,22 +60,22 @@ def start(host=None):
         told = ntptime.time() + _offset()
         if floor <= told < floor + _YEARS:
             _set(told)
-            source = "ntp"
+            aliyun_iot.time_source = "ntp"
             return
         log("clock: NTP tells an impossible time, not believed")
     except (OSError, OverflowError, IndexError):
         log("clock: no NTP")
-    if source is None and floor <= now() < floor + _YEARS:
-        source = "kept"
-    elif source is None or now() < floor:
-        _set(floor)
-        source = "floor"
+    if aliyun_iot.time_source is None:
+        ahead = now() - floor
+        # A clock at the floor may also be one that was set to it before a reset.
+        aliyun_iot.time_source = "kept" if _DAY <= ahead < _YEARS else "floor"
+        if not 0 <= ahead < _YEARS:
+            _set(floor)
 
 
 def heed(date):
     """Move a clock that nobody set forward to an authenticated answer's Date header (bytes)."""
-    global source
-    if source not in ("floor", None) or date is None:
+    if aliyun_iot.time_is_set() or date is None:
         return
     try:
         # Sun, 06 Nov 1994 08:49:37 GMT (RFC 9110 IMF-fixdate)
@@ -89,4 +87,4 @@ def heed(date):
         return
     if now() < told + _offset() < _floor() + _YEARS:
         _set(told + _offset())
-        source = "date"
+        aliyun_iot.time_source = "date"

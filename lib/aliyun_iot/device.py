@@ -22,7 +22,7 @@ import time
 
 from micropython import const
 
-from . import clock, forget
+from . import forget, time_is_set
 from .errors import ConfigError, IotError, RefusedError, TlsError
 from .log import log
 
@@ -123,11 +123,14 @@ class Device:
             raise _explained(e)
         finally:
             forget("certificate", "https", "registration", "registration_mqtt", "urlencode")
-        clock.heed(date)
+        if date and not time_is_set():
+            from .clock import heed
+
+            heed(date)
         from .store import save
 
         save(_DEVICE, record)
-        forget("store")
+        forget("clock", "hmac", "sign", "store")
         self._record = record
         log("registered as {}; identity stored".format(record["deviceName"]))
 
@@ -154,14 +157,17 @@ class Device:
         is sent again. Raises what `Session.connect` raises; RefusedError with code 4 or 5 means
         that the platform does not accept the DeviceSecret.
         """
+        from .mqtt import connect_packet
+
         if self.session is None:
             self.session = self._new_session()
+        client_id, user, password = self.credentials()
+        packet = connect_packet(client_id, user, password, self.product["keepalive"])
+        forget("hmac", "mqtt", "sign", "tls")
         try:
-            self.session.connect(*self.credentials())
+            self.session.connect(packet)
         except TlsError as e:
             raise _explained(e)
-        finally:
-            forget("hmac", "mqtt", "sign", "tls")
         log("connected as", self.session.device_name)
         return self.session
 
@@ -193,9 +199,7 @@ class Device:
 
 
 def _explained(e):
-    if clock.source in (None, "floor"):
-        return TlsError("{} (the clock was never set: no NTP)".format(e))
-    return e
+    return e if time_is_set() else TlsError("{} (the clock was never set: no NTP)".format(e))
 
 
 def _pause(ms):
@@ -224,8 +228,11 @@ def run(on_connect=None, on_message=None, on_idle=None, device_name=None):
         refused = False
         online = None
         try:
-            if clock.source in (None, "floor"):
-                clock.start()
+            if not time_is_set():
+                from .clock import start
+
+                start()
+                forget("clock")
             if asking:
                 _pause(waits.barred())
                 waits.starting()

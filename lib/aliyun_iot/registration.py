@@ -8,10 +8,8 @@ import json
 
 from micropython import const
 
-from .certificate import is_secret
+from . import forget
 from .errors import BusyError, ProtocolError, RefusedError
-from .sign import sign
-from .urlencode import urlencode
 
 PATH = "/auth/register/device"
 _MS = const(20000)  # for the whole exchange; the platform's SDKs give up after 5 to 10 seconds
@@ -40,6 +38,9 @@ def body(product_key, device_name, product_secret, sign_method, random):
     Everything but sign and signMethod is signed (SPEC "Sign the parameters"). The fields stand
     in the order in which the platform's own SDKs send them.
     """
+    from .sign import sign
+    from .urlencode import urlencode
+
     signed = {"productKey": product_key, "deviceName": device_name, "random": random}
     return urlencode(
         (
@@ -78,6 +79,8 @@ def device_secret(status, data, product_key, device_name):
         raise ProtocolError("registration: HTTP status {}, no result code".format(status))
     if code != 200:
         raise refusal(code)
+    from .certificate import is_secret
+
     granted = answer.get("data")
     if not isinstance(granted, dict):
         raise ProtocolError("registration: no data in the answer")
@@ -96,11 +99,13 @@ def register(product, random, context):
     Date is the answer's header as bytes, or None: an authenticated time.
     Raises NetworkError, TlsError, and what `device_secret` raises.
     """
-    from .https import post
-
     key = product["productKey"]
     name = product["deviceName"]
     form = body(key, name, product["productSecret"], product["signMethod"], random)
+    forget("hmac", "sign", "urlencode")
+    from .https import post
+
     status, answer, date = post(host(product), product["registerPort"], PATH, form, context, _MS)
+    forget("https")
     secret = device_secret(status, answer, key, name)
     return {"productKey": key, "deviceName": name, "deviceSecret": secret}, date

@@ -98,7 +98,8 @@ def register(product, random, context):
         key, name, host, product.get("mqttPort") or 443, product["keepalive"], context
     )
     try:
-        session.connect(*credentials(product, host, random))
+        client_id, user, password = credentials(product, host, random)
+        session.connect(mqtt.connect_packet(client_id, user, password, product["keepalive"]))
         record = None
         while record is None:
             message = session.wait(_MS)

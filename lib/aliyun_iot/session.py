@@ -58,30 +58,30 @@ class Session(MQTTClient):
         """The device's own topic `/sys/{ProductKey}/{DeviceName}/{tail}`: str."""
         return "/sys/{}/{}/{}".format(self.product_key, self.device_name, tail)
 
-    def connect(self, client_id, username, password):  # type: ignore[override]
+    def connect(self, packet):  # type: ignore[override]
         """Connect, subscribe again, send again what was not acknowledged.
 
+        packet: the whole CONNECT as bytes, see `mqtt.connect_packet`.
         Raises NetworkError, TlsError, ProtocolError; BusyError, RefusedError or Fatal by the
         platform's answer, its CONNACK code in `.code`.
         """
         self.close()
         self.sock = Stream(self.server, self.port, self.connect_timeout, self.context)
-        self._guarded(self._log_in, client_id, username, password)
+        self._guarded(self._log_in, packet)
         for topic in self.topics:
             self.subscribe(topic)
         if self.unacked:
             self.publish(self.unacked[0], self.unacked[1], qos=1)
 
-    def _log_in(self, client_id, username, password):
-        from . import mqtt
-
-        # In one piece: one segment, nothing to wait for in between.
-        self.sock.write(mqtt.connect_packet(client_id, username, password, self.keepalive))
+    def _log_in(self, packet):
+        self.sock.write(packet)  # in one piece: one segment, nothing to wait for in between
         answer = self.sock.read(4)
         if answer[0] != 0x20 or answer[1] != 2:
             raise ProtocolError("connect: the answer is not a CONNACK")
         if answer[3]:
-            raise mqtt.refusal(answer[3])
+            from .mqtt import refusal
+
+            raise refusal(answer[3])
 
     def publish(self, topic, payload, retain=False, qos=0):
         """Send `payload` to `topic` (str or bytes); with qos=1 return when it is acknowledged.
@@ -118,11 +118,11 @@ class Session(MQTTClient):
             self.topics.append(topic)
 
     def _subscribe(self, topic):
-        from . import mqtt
+        from .mqtt import length, text
 
         self.pid = self.pid % 65535 + 1
-        rest = self.pid.to_bytes(2, "big") + mqtt.text(topic) + b"\0"
-        self.sock.write(b"\x82" + mqtt.length(len(rest)) + rest)
+        rest = self.pid.to_bytes(2, "big") + text(topic) + b"\0"
+        self.sock.write(b"\x82" + length(len(rest)) + rest)
         self._suback = None
         while not self._suback or self._suback[:2] != rest[:2]:
             self.wait_msg()
