@@ -1,0 +1,78 @@
+"""main.py of a board that registers or connects many devices, one after the other.
+
+/tries.json holds {"do": "register" | "connect", "tries": n, "ms": deadline or null,
+"devices": [[DeviceName, DeviceSecret or null], ...]}. Each device makes `tries` tries; every one
+prints a line `try {"device":, "error": type or null, "text":, "code":, "retry":, "ms":, "stored":
+CRC-32 of the secret on flash or null}`. The last line is `tried`, with the heap's growth since
+the first device.
+"""
+
+import gc
+import json
+import os
+import sys
+import time
+from binascii import crc32
+
+from aliyun_iot import device as device_module
+from aliyun_iot.device import Device
+from aliyun_iot.errors import IotError
+from aliyun_iot.session import Session
+
+
+def stored():
+    try:
+        with open("/device.json") as file:
+            record = json.load(file)
+        return crc32((record.get("deviceSecret") or record["deviceToken"]).encode())
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def one(do, device):
+    began = time.ticks_ms()
+    told = {"error": None}
+    try:
+        if do == "register":
+            device.register()
+        else:
+            device.connect()
+    except IotError as e:
+        told = {"error": type(e).__name__, "text": str(e), "code": e.code, "retry": e.retry}
+    except Exception as e:  # a defect: nothing else may come out
+        sys.print_exception(e)
+        told = {"error": "DEFECT " + type(e).__name__, "text": str(e)}
+    told["ms"] = time.ticks_diff(time.ticks_ms(), began)
+    if device.session:
+        device.session.close()
+    return told
+
+
+def main():
+    with open("/tries.json") as file:
+        given = json.load(file)
+    device_module.log.__globals__["level"] = 0
+    if given["ms"]:
+        Device.timeout = Session.timeout = Session.connect_timeout = given["ms"]
+    first = None
+    for name, secret in given["devices"]:
+        try:
+            os.remove("/device.json")
+        except OSError:
+            pass
+        if secret:
+            with open("/device.json", "w") as file:
+                json.dump({"deviceName": name, "deviceSecret": secret}, file)
+        for _ in range(given["tries"]):
+            told = one(given["do"], Device.load(name))
+            told["device"] = name
+            told["stored"] = stored()
+            print("try", json.dumps(told))
+        gc.collect()
+        if first is None:
+            first = gc.mem_alloc()
+    gc.collect()
+    print("tried", gc.mem_alloc() - first)
+
+
+main()

@@ -1,0 +1,117 @@
+"""A place for experiments: a local platform, a proxy before each of its ports, and boards."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tools.board import Board
+from tools.faults.proxy import Proxy
+from tools.image import build_image
+from tools.iot_platform import Behaviour, Certificate, LocalPlatform
+from tools.layout import ROOT
+
+PRODUCT_KEY = "a1ExpAkj9Hi"
+PRODUCT_SECRET = "Psecret0fTheBench"
+WIFI = {"ssid": "bench", "password": "wpa2-0f-the-bench"}
+DEVICE_SCRIPTS = ROOT / "tests" / "device"
+CONNECTED = r"connected as .*\n"
+
+
+class Bench:
+    """A running platform with one product. Boards reach it through `https` and `mqtt` only.
+
+    secrets: all that no output may ever show, growing as the platform hands out new ones is the
+    caller's business: see `secrets_of`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        behaviour: Behaviour | None = None,
+        certificate: Certificate | None = None,
+        database: Path | None = None,
+    ) -> None:
+        """folder: where the boards are kept."""
+        self.platform = LocalPlatform(
+            behaviour=behaviour, certificate=certificate, database=database
+        )
+        self.boards: list[Board] = []
+        self._folder = folder
+        self._stack = ExitStack()
+        self._macs: Iterator[int] = itertools.count(0x246F28000001)
+        self._numbers: Iterator[int] = itertools.count()
+
+    def __enter__(self) -> Bench:
+        with ExitStack() as stack:
+            stack.enter_context(self.platform)
+            self.https = stack.enter_context(Proxy(self.platform.https_port))
+            self.mqtt = stack.enter_context(Proxy(self.platform.mqtt_tls_port))
+            self.plain = stack.enter_context(Proxy(self.platform.mqtt_tcp_port))
+            self._stack = stack.pop_all()
+        self.platform.registry.add_product(
+            PRODUCT_KEY, PRODUCT_SECRET, node_type="gateway", registration_free=True
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def product(self, **fields: Any) -> dict[str, Any]:
+        """A product.json that leads to the proxies; `fields` change it, None takes one out."""
+        made = {
+            "productKey": PRODUCT_KEY,
+            "productSecret": PRODUCT_SECRET,
+            "registerHost": "localhost",
+            "registerPort": self.https.port,
+            "mqttHost": "localhost",
+            "mqttPort": self.mqtt.port,
+            **fields,
+        }
+        return {name: value for name, value in made.items() if value is not None}
+
+    def image(self, product: Mapping[str, Any] | None = None, **image: Any) -> bytes:
+        """A flash image that trusts the platform; arguments as of `build_image`."""
+        content = {"wifi": WIFI, "roots": [self.platform.ca_der], "check": False} | image
+        return build_image(self.product() if product is None else product, **content)
+
+    def board(self, image: bytes | None = None, name: str | None = None, **options: Any) -> Board:
+        """A board of its own MAC address, pre-registered under it. options: as of `Board`."""
+        mac = f"{next(self._macs):012x}" if name is None else name
+        if self.platform.registry.find_device(PRODUCT_KEY, mac) is None:
+            self.platform.registry.add_device(PRODUCT_KEY, mac)
+        settings = {"resolve": {"*": "127.0.0.1"}, "hurry": 1000} | options
+        board = Board(image or self.image(), self._folder / mac, mac=mac, **settings)
+        self.boards.append(board)
+        return board
+
+    def devices(self, count: int) -> list[str]:
+        """Pre-register that many new devices: their names."""
+        names = [f"case{next(self._numbers)}" for _ in range(count)]
+        self.platform.registry.add_devices(PRODUCT_KEY, names)
+        return names
+
+    def secret_of(self, name: str) -> str:
+        """The DeviceSecret that the platform holds to be the valid one."""
+        return self.platform.registry.device(PRODUCT_KEY, name).device_secret
+
+    def stored_secret(self, board: Board) -> str | None:
+        """The DeviceSecret on a board's flash. The power must be off."""
+        data = board.read("/device.json")
+        return json.loads(data)["deviceSecret"] if data else None
+
+
+def script(name: str) -> str:
+    """Source of a script of tests/device, to be a board's main.py."""
+    return (DEVICE_SCRIPTS / name).read_text("utf-8")

@@ -1,0 +1,132 @@
+"""The network fails at every byte: cut, reset, stalled, delayed, dripping, and answers lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from tools.faults.bench import Bench
+from tools.faults.proxy import Direction, Fault, Kind
+from tools.faults.tally import Tally, share
+from tools.faults.tries import TITLES, Exchange, Tries
+
+DIRECTIONS: tuple[Direction, ...] = ("up", "down")
+CLEAN = Fault()
+_ROOM = 16
+"""Bytes by which a session may be longer than the one that was measured."""
+_BATCH = 300
+_PARALLEL = 8
+
+
+def measure(tries: Tries) -> dict[Direction, int]:
+    """Bytes of an undisturbed exchange, each way."""
+    _, ((told,),), ((passed,),) = tries.run([[CLEAN]])
+    if told.error:
+        raise RuntimeError(f"{tries.exchange}: {told.error}: {told.text}")
+    return {"up": passed.up, "down": passed.down}
+
+
+def cuts(
+    bench: Bench,
+    exchange: Exchange,
+    kind: Kind = "cut",
+    most: int | None = None,
+    seed: int = 0,
+) -> Tally:
+    """End the connection after byte K, for every K both ways, or for a seeded choice of them."""
+    tally = Tally(f"{kind} after byte K, {TITLES[exchange]}")
+    with Tries(bench, exchange) as tries:
+        sizes = measure(tries)
+        points = [
+            Fault(kind, direction, after)
+            for direction in DIRECTIONS
+            for after in range(sizes[direction] + _ROOM)
+        ]
+        points = share(points, most, seed)
+        for at in range(0, len(points), _BATCH):
+            _run(tally, tries, points[at : at + _BATCH], 3000)
+    return tally.done()
+
+
+def stalls(
+    bench: Bench,
+    exchange: Exchange,
+    every: int = 16,
+    most: int | None = None,
+    seed: int = 0,
+    ms: int = 1000,
+) -> Tally:
+    """Silence for ever after byte K, for every `every`-th K both ways."""
+    tally = Tally(f"silence after byte K, every {every}th, {TITLES[exchange]}")
+    with Tries(bench, exchange) as tries:
+        sizes = measure(tries)
+    points = [
+        Fault("stall", direction, after)
+        for direction in DIRECTIONS
+        for after in range(0, sizes[direction] + _ROOM, every)
+    ]
+    _spread(tally, bench, exchange, share(points, most, seed), ms)
+    return tally.done()
+
+
+def slowness(bench: Bench, exchange: Exchange, ms: int = 1500) -> Tally:
+    """Delays and single bytes, bearable and unbearable; garbage; a port that closes at once."""
+    tally = Tally(f"delay, drip, garbage, refusal, {TITLES[exchange]}")
+    points = [
+        *(Fault("delay", way, seconds=s) for way in DIRECTIONS for s in (0.05, 5.0)),
+        *(Fault("drip", way, seconds=s) for way in DIRECTIONS for s in (0.0, 0.1)),
+        *(Fault("garbage", data=data) for data in GARBAGE),
+        Fault("refuse"),
+    ]
+    _spread(tally, bench, exchange, points, ms)
+    return tally.done()
+
+
+GARBAGE = (
+    b"\0" * 64,
+    b"\xff" * 2000,
+    b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
+    b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+    b"\x15\x03\x01\x00\x02\x02\x28",  # a TLS alert: handshake failure
+    b"\x16\x03\x03\x40\x01" + b"\0" * 100,  # a TLS record of more than 16 KiB
+    b"\x20\x02\x00\x00",  # an MQTT CONNACK
+)
+
+
+def lost_answers(bench: Bench, exchange: Exchange, times: int = 3) -> Tally:
+    """The platform gave a secret, and its answer is lost, `times` times; each leaves a stale one."""
+    tally = Tally(f"answer lost after the platform committed, {TITLES[exchange]}")
+    for stay_open in (False, True):
+        with Tries(bench, exchange) as tries:
+            bench.platform.faults.drop_next_register_answer(times, stay_open)
+            names, told, _ = tries.run([[CLEAN] * (times + 1)], 1000)
+            case = f"{times} answers lost, connection {'stays' if stay_open else 'ends'}"
+            for each in told[0][:-1]:
+                tally.note(each.outcome)
+                if each.error != "NetworkError":
+                    tally.problem(f"{case}: {each.outcome}: {each.text}")
+            tries.judge(tally, case, names[0], told[0], 1000)
+    return tally.done()
+
+
+def _run(tally: Tally, tries: Tries, points: Sequence[Fault], ms: int) -> None:
+    names, told, passed = tries.run([[point, CLEAN] for point in points], ms)
+    for point, name, tried, went in zip(points, names, told, passed, strict=True):
+        tally.note(tried[0].outcome if went[0].hit else "beyond the end")
+        where = f" after {point.after} bytes" if point.after else ""
+        case = f"{point.kind} {point.direction}{where} ({point.seconds} s)"
+        tries.judge(tally, case, name, tried, ms)
+
+
+def _spread(
+    tally: Tally, bench: Bench, exchange: Exchange, points: Sequence[Fault], ms: int
+) -> None:
+    """Try on several boards at a time: these mostly wait."""
+
+    def work(part: Sequence[Fault]) -> None:
+        if part:
+            with Tries(bench, exchange) as tries:
+                _run(tally, tries, part, ms)
+
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        list(pool.map(work, [points[start::_PARALLEL] for start in range(_PARALLEL)]))

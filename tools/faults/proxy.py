@@ -1,0 +1,200 @@
+"""A network that lies: a TCP proxy that cuts, delays, drips, stalls, resets and talks garbage.
+
+Bytes are counted as they are on the wire, so with TLS they are those of the encrypted stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import threading
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Literal
+
+Direction = Literal["up", "down"]
+Kind = Literal["none", "cut", "reset", "stall", "delay", "drip", "garbage", "refuse"]
+End = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+_DEADLINE = 10.0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to one connection.
+
+    none: nothing. cut, reset, stall: after `after` bytes in `direction` the connection ends, ends
+    with RST, or stays open in silence. delay: each piece waits `seconds`. drip: single bytes,
+    `seconds` apart, from byte `after` on. garbage: `data` goes to the device before anything else.
+    refuse: closed at once. "up" is from the device to the platform.
+    """
+
+    kind: Kind = "none"
+    direction: Direction = "down"
+    after: int = 0
+    seconds: float = 0.0
+    data: bytes = field(default=b"", repr=False)
+
+
+@dataclass
+class Passed:
+    """What went through one connection, bytes, and whether its fault took effect."""
+
+    up: int = 0
+    down: int = 0
+    hit: bool = False
+
+
+class Proxy:
+    """Stands before one port. `plan` holds the faults of the connections to come, in order.
+
+    A connection for which there is no plan gets `default`.
+    """
+
+    def __init__(self, target: int, host: str = "127.0.0.1") -> None:
+        """target: port of the server on this machine."""
+        self.plan: deque[Fault] = deque()
+        self.default = Fault()
+        self.connections: list[Passed] = []
+        self.port = 0
+        self._target = target
+        self._host = host
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._work, name="proxy", daemon=True)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def expect(self, faults: Iterable[Fault]) -> None:
+        """Replace the plan."""
+        self.plan = deque(faults)
+
+    def __enter__(self) -> Proxy:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(_DEADLINE)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(_DEADLINE)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_DEADLINE)
+        self._loop.close()
+
+    def _work(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._serve, self._host, 0, backlog=1024)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _stop(self) -> None:
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        fault = self.plan.popleft() if self.plan else self.default
+        passed = Passed()
+        self.connections.append(passed)
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            await self._converse(fault, passed, reader, writer)
+        except OSError:
+            pass  # one of the ways in which a connection ends
+        except asyncio.CancelledError:
+            pass  # the proxy stops
+        finally:
+            if passed.hit and fault.kind == "reset":
+                _linger_not(writer)
+                writer.transport.abort()
+            writer.close()
+
+    async def _converse(
+        self,
+        fault: Fault,
+        passed: Passed,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        if fault.kind == "refuse":
+            passed.hit = True
+            return
+        if fault.kind == "garbage":
+            passed.hit = True
+            writer.write(fault.data)
+            await writer.drain()
+        far_reader, far_writer = await asyncio.open_connection(self._host, self._target)
+        try:
+            await self._carry(fault, passed, (reader, writer), (far_reader, far_writer))
+        finally:
+            far_writer.close()
+
+    async def _carry(self, fault: Fault, passed: Passed, near: End, far: End) -> None:
+        reader, writer = near
+        far_reader, far_writer = far
+        for end in (writer, far_writer):
+            end.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        pumps = [
+            asyncio.ensure_future(_pump(fault, passed, "up", reader, far_writer)),
+            asyncio.ensure_future(_pump(fault, passed, "down", far_reader, writer)),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+        if fault.kind == "stall" and passed.hit:
+            await reader.read()  # swallow what comes until the device gives up
+
+
+async def _pump(
+    fault: Fault,
+    passed: Passed,
+    direction: Direction,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> None:
+    """Carry bytes one way until the connection ends or the fault says so."""
+    ends = fault.kind in ("cut", "reset", "stall") and fault.direction == direction
+    while True:
+        done: int = getattr(passed, direction)
+        if ends and done >= fault.after:
+            passed.hit = True
+            return
+        data = await reader.read(fault.after - done if ends else 65536)
+        if not data:
+            return
+        if fault.kind == "delay" and fault.direction == direction:
+            passed.hit = True
+            await asyncio.sleep(fault.seconds)
+        if fault.kind == "drip" and fault.direction == direction:
+            passed.hit = True
+            free = max(0, fault.after - done)
+            pieces = [data[:free], *(data[at : at + 1] for at in range(free, len(data)))]
+        else:
+            pieces = [data]
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            setattr(passed, direction, getattr(passed, direction) + len(piece))
+            if len(pieces) > 1:
+                await asyncio.sleep(fault.seconds)
+
+
+def _linger_not(writer: asyncio.StreamWriter) -> None:
+    """Make closing send RST."""
+    option = struct.pack("ii", 1, 0)
+    sock = writer.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)

@@ -1,0 +1,144 @@
+"""A simulated board that registers or connects, again and again, through a proxy of its own."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal
+
+from tools.faults.bench import PRODUCT_KEY, Bench, script
+from tools.faults.proxy import Fault, Passed, Proxy
+from tools.faults.tally import Tally
+
+Exchange = Literal["https", "mqtt", "mqtt-free", "connect"]
+EXCHANGES: tuple[Exchange, ...] = ("https", "mqtt", "mqtt-free", "connect")
+TITLES: dict[Exchange, str] = {
+    "https": "HTTPS registration",
+    "mqtt": "MQTT registration",
+    "mqtt-free": "MQTT registration without pre-registration",
+    "connect": "MQTT connect",
+}
+LATE_MS = 1000
+"""By how much a busy host may miss a deadline."""
+
+
+@dataclass(frozen=True)
+class Try:
+    """One try of one device, as tests/device/tries.py tells it. ms: how long it took."""
+
+    error: str | None
+    text: str
+    code: int | None
+    retry: bool
+    ms: int
+    stored: int | None
+    """CRC-32 of the secret on flash."""
+
+    @property
+    def outcome(self) -> str:
+        """ "success" or the type of the error."""
+        return self.error or "success"
+
+
+class Tries:
+    """Lets new devices try `exchange`. A context manager; `proxy` is this one's own."""
+
+    def __init__(self, bench: Bench, exchange: Exchange) -> None:
+        self.bench = bench
+        self.exchange = exchange
+        platform = bench.platform
+        self.proxy = Proxy(platform.https_port if exchange == "https" else platform.mqtt_tls_port)
+        self.grown = 0
+        """Bytes by which the board's heap grew from its first device to its last."""
+
+    def __enter__(self) -> Tries:
+        self.proxy.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.proxy.__exit__(kind, error, trace)
+
+    def run(
+        self,
+        plans: Sequence[Sequence[Fault]],
+        ms: int = 3000,
+        timeout: float = 600,
+        **product: Any,
+    ) -> tuple[list[str], list[list[Try]], list[list[Passed]]]:
+        """One new device for each plan; it tries as often as its plan has faults.
+
+        ms: deadline of each try. timeout: seconds for the whole. product: fields of product.json.
+        Returns the devices' names, their tries, and what went through the proxy in each.
+        """
+        tries = len(plans[0])
+        names = self.bench.devices(len(plans))
+        connect = self.exchange == "connect"
+        given = {
+            "do": "connect" if connect else "register",
+            "tries": tries,
+            "ms": ms,
+            "devices": [[n, self.bench.secret_of(n) if connect else None] for n in names],
+        }
+        ports = {"registerPort": self.proxy.port, "mqttPort": self.proxy.port}
+        way = {} if connect else {"registration": self.exchange}
+        image = self.bench.image(
+            self.bench.product(**(ports | way | product)),
+            main=script("tries.py"),
+            files={"/tries.json": json.dumps(given)},
+        )
+        before = len(self.proxy.connections)
+        self.proxy.expect(fault for plan in plans for fault in plan)
+        result = self.bench.board(image).boot(r"^tried .*\n", timeout)
+        if result.ending != "until":
+            raise RuntimeError(f"{self.exchange}: {result.ending}: {result.output[-2000:]}")
+        self.grown = int(result.output.rpartition("\ntried ")[2].split()[0])
+        lines = [line for line in result.output.splitlines() if line.startswith("try ")]
+        told = [_try(json.loads(line[4:])) for line in lines]
+        passed = self.proxy.connections[before:]
+        if not len(told) == len(passed) == len(plans) * tries:
+            raise RuntimeError(f"{len(plans)} x {tries}: {len(told)} tries, {len(passed)} seen")
+        starts = range(0, len(told), tries)
+        return (
+            names,
+            [told[at : at + tries] for at in starts],
+            [passed[at : at + tries] for at in starts],
+        )
+
+    def judge(
+        self, tally: Tally, case: str, name: str, tried: Sequence[Try], ms: int = 3000
+    ) -> None:
+        """Check one device: a typed error in time, or success; then success, and one secret."""
+        first, last = tried[0], tried[-1]
+        if first.error and not first.retry:
+            tally.problem(f"{case}: {first.error} is not to be retried: {first.text}")
+        if first.ms > ms + LATE_MS:
+            tally.problem(f"{case}: took {first.ms} ms, deadline {ms} ms")
+        if last.error:
+            tally.problem(f"{case}: the last try: {last.error}: {last.text}")
+        elif last.stored not in self._valid(name):
+            tally.problem(f"{case}: the stored secret is not the platform's")
+
+    def _valid(self, name: str) -> list[int]:
+        if self.exchange == "mqtt-free":
+            clients = self.bench.platform.registry.clients(PRODUCT_KEY, name)
+            return [zlib.crc32(client.device_token.encode()) for client in clients]
+        return [zlib.crc32(self.bench.secret_of(name).encode())]
+
+
+def _try(told: dict[str, Any]) -> Try:
+    return Try(
+        told["error"],
+        told.get("text", ""),
+        told.get("code"),
+        told.get("retry", True),
+        told["ms"],
+        told["stored"],
+    )
