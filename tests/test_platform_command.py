@@ -57,7 +57,8 @@ class Running:
         )
         self.output = ""
         self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -77,9 +78,19 @@ class Running:
         self.process.stdin.write(text + "\n")
         self.process.stdin.flush()
 
+    def close(self) -> None:
+        """Ends the process if it still runs."""
+        self.process.kill()
+        self.process.wait(DEADLINE)
+        self._reader.join(DEADLINE)
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+
     def end(self) -> int:
         """Waits for the process; returns its exit code."""
         code = self.process.wait(DEADLINE)
+        self._reader.join(DEADLINE)
         while not self._lines.empty():
             self.output += self._lines.get()
         return code
@@ -96,11 +107,7 @@ def start() -> Iterator[type[Running]]:
 
     yield Noted
     for running in started:
-        running.process.kill()
-        running.process.wait()
-        assert running.process.stdin is not None
-        assert running.process.stdout is not None
-        running.process.stdin.close()
+        running.close()
 
 
 def test_tells_when_it_is_ready_and_takes_commands(start: type[Running], products: Path) -> None:

@@ -90,8 +90,9 @@ def test_register_answers_in_the_form_of_a_real_log(
     }
     gateway.publish(REGISTER, json.dumps(request).encode())
 
+    reply = gateway.message()
     device = platform.registry.device(SUB, "sub001")
-    assert gateway.message() == (
+    assert reply == (
         REGISTER + "_reply",
         f'{{"code":200,"data":[{{"iotId":"{device.iot_id}","deviceSecret":"{device.device_secret}"'
         f',"productKey":"{SUB}","deviceName":"sub001"}}],"id":"123","message":"success",'

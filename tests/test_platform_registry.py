@@ -6,6 +6,7 @@ import dataclasses
 import sqlite3
 import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,20 @@ DN, DS = "Example_dyn1", "KGQQFFlGinIipW9Xn7xQ5U6d6MokPZD4"
 
 
 @pytest.fixture
-def registry() -> Registry:
-    return Registry(Database(None))
+def database() -> Iterator[Database]:
+    opened = Database(None)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def registry(database: Database) -> Registry:
+    return Registry(database)
+
+
+@pytest.fixture
+def record(database: Database) -> Record:
+    return Record(database)
 
 
 def test_makes_up_secrets_of_the_platforms_lengths(registry: Registry) -> None:
@@ -159,8 +172,7 @@ def test_the_record_holds_no_secret() -> None:
     assert not [secret for secret in (*secrets, DS) if secret in shown]
 
 
-def test_events_are_selected_by_each_field() -> None:
-    record = Record(Database(None))
+def test_events_are_selected_by_each_field(record: Record) -> None:
     record.add("register", Identity(PK, DN), 200)
     record.add("register", Identity(PK, "another1"), 6289)
     record.add("connect", Identity(PK, DN), 0)
@@ -171,8 +183,7 @@ def test_events_are_selected_by_each_field() -> None:
     assert [e.number for e in record.events()] == [1, 2, 3]
 
 
-def test_wait_for_ends_at_its_deadline_and_names_what_came() -> None:
-    record = Record(Database(None))
+def test_wait_for_ends_at_its_deadline_and_names_what_came(record: Record) -> None:
     record.add("connect", Identity(PK, DN), 5)
 
     with pytest.raises(TimeoutError, match="connect"):
@@ -180,8 +191,7 @@ def test_wait_for_ends_at_its_deadline_and_names_what_came() -> None:
     assert record.wait_for("connect", timeout=0.05, code=5)
 
 
-def test_listeners_hear_each_event() -> None:
-    record = Record(Database(None))
+def test_listeners_hear_each_event(record: Record) -> None:
     heard: list[str] = []
     record.listen(lambda event: heard.append(event.kind))
     record.add("activate", Identity(PK, DN))
