@@ -63,7 +63,7 @@ def start(host=None):
             aliyun_iot.time_source = "ntp"
             return
         log("clock: NTP tells an impossible time, not believed")
-    except (OSError, OverflowError, IndexError):
+    except (OSError, ValueError, OverflowError):  # ValueError: an answer that is too short
         log("clock: no NTP")
     if aliyun_iot.time_source is None:
         ahead = now() - floor

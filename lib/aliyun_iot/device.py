@@ -22,6 +22,8 @@ import time
 
 from micropython import const
 
+import aliyun_iot
+
 from . import forget, time_is_set
 from .errors import ConfigError, IotError, RefusedError, TlsError
 from .log import log
@@ -56,6 +58,8 @@ def _read_product(name):
 
 class Device:
     """This board as a device of the platform. Make one with `Device.open()`."""
+
+    timeout = 20000  # milliseconds for one registration, from name look-up to answer
 
     def __init__(self, product, record, context):
         self.product = product  # settings and product certificate, see `certificate.product`
@@ -113,12 +117,13 @@ class Device:
         """
         import os
 
+        context = self._trust()
         try:
             if self.product["registration"] == "https":
                 from .registration import register
             else:
                 from .registration_mqtt import register
-            record, date = register(self.product, os.urandom(8).hex(), self._trust())
+            record, date = register(self.product, os.urandom(8).hex(), context, self.timeout)
         except TlsError as e:
             raise _explained(e)
         finally:
@@ -202,6 +207,27 @@ def _explained(e):
     return e if time_is_set() else TlsError("{} (the clock was never set: no NTP)".format(e))
 
 
+def _network():
+    # Wi-Fi and time, where they were lost or never came. Neither is worth stopping for.
+    import network
+
+    host = None
+    station = network.WLAN(network.STA_IF)
+    if station.active() and not station.isconnected():
+        from .wifi import up
+
+        try:
+            host = up()
+        except (ConfigError, OSError) as e:
+            log(e)
+        forget("wifi")
+    if not time_is_set():
+        from .clock import start
+
+        start(host)
+        forget("clock")
+
+
 def _pause(ms):
     until = time.ticks_add(time.ticks_ms(), ms)
     while ms > 0:
@@ -228,11 +254,7 @@ def run(on_connect=None, on_message=None, on_idle=None, device_name=None):
         refused = False
         online = None
         try:
-            if not time_is_set():
-                from .clock import start
-
-                start()
-                forget("clock")
+            _network()
             if asking:
                 _pause(waits.barred())
                 waits.starting()
@@ -259,6 +281,8 @@ def run(on_connect=None, on_message=None, on_idle=None, device_name=None):
             elif isinstance(e, RefusedError) and not asking:
                 # Keep it: it may be right again when an operator has acted. But ask for another.
                 refused = e.code in (4, 5) and bool(device.product.get("productSecret"))
+            elif isinstance(e, TlsError):
+                aliyun_iot.time_source = None  # it may be NTP that lied: ask again
             wait = waits.failed(not e.retry)
             log("{}; trying again in {} s".format(e, (wait + 999) // 1000))
         _pause(wait)

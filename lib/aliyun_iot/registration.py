@@ -6,13 +6,10 @@ authentication". All but `register` is pure: it builds the request and reads the
 
 import json
 
-from micropython import const
-
 from . import forget
 from .errors import BusyError, ProtocolError, RefusedError
 
 PATH = "/auth/register/device"
-_MS = const(20000)  # for the whole exchange; the platform's SDKs give up after 5 to 10 seconds
 
 # What an operator must do, by the platform's code ("Error codes for devices", and 6100 from the
 # general list for a DeviceName the platform does not know).
@@ -91,11 +88,12 @@ def device_secret(status, data, product_key, device_name):
     return granted["deviceSecret"]
 
 
-def register(product, random, context):
+def register(product, random, context, ms):
     """Ask for the DeviceSecret of `product`'s device: (device certificate as a dict, Date).
 
     product: as `certificate.product` gives it, with ProductSecret. random: str.
-    context: TLS context, see `tls.trust`.
+    context: TLS context, see `tls.trust`. ms: milliseconds for the whole exchange; the
+        platform's own SDKs give up after 5 to 10 seconds.
     Date is the answer's header as bytes, or None: an authenticated time.
     Raises NetworkError, TlsError, and what `device_secret` raises.
     """
@@ -105,7 +103,7 @@ def register(product, random, context):
     forget("hmac", "sign", "urlencode")
     from .https import post
 
-    status, answer, date = post(host(product), product["registerPort"], PATH, form, context, _MS)
+    status, answer, date = post(host(product), product["registerPort"], PATH, form, context, ms)
     forget("https")
     secret = device_secret(status, answer, key, name)
     return {"productKey": key, "deviceName": name, "deviceSecret": secret}, date

@@ -6,14 +6,12 @@ and is answered with a client id and a deviceToken. All but `register` is pure.
 """
 
 import json
-
-from micropython import const
+import time
 
 from .certificate import is_secret
 from .errors import NetworkError, ProtocolError, RefusedError
 from .sign import sign
 
-_MS = const(10000)  # for the answer; the platform closes the connection after 15 seconds
 _IOTHUB = ".mqtt.iothub.aliyuncs.com"
 
 
@@ -82,7 +80,7 @@ def refusal(e):
     )
 
 
-def register(product, random, context):
+def register(product, random, context, ms):
     """Ask for the identity of `product`'s device: (device certificate as a dict, None).
 
     Arguments and result are those of `registration.register`; MQTT tells no Date.
@@ -97,12 +95,14 @@ def register(product, random, context):
     session = Session(
         key, name, host, product.get("mqttPort") or 443, product["keepalive"], context
     )
+    session.connect_timeout = ms
+    until = time.ticks_add(time.ticks_ms(), ms)
     try:
         client_id, user, password = credentials(product, host, random)
         session.connect(mqtt.connect_packet(client_id, user, password, product["keepalive"]))
         record = None
         while record is None:
-            message = session.wait(_MS)
+            message = session.wait(max(0, time.ticks_diff(until, time.ticks_ms())))
             if message is None:
                 raise NetworkError("registration: no answer in time")
             record = device_certificate(message[0], message[1], key, name)
