@@ -5,7 +5,7 @@ Start at `aliyun_iot.device`; the README's "Layout" says what each module is for
 
 __version__ = "0.1.0"
 
-time_source = None
+time_source: "str | None" = None
 """Where the clock's time comes from: "ntp"; "kept": it ran on since before a reset; "date": an
 authenticated answer's Date; "floor": nobody told, certificates may seem not yet valid; None."""
 
