@@ -191,6 +191,15 @@ def test_ctrl_c_stops_main_py_and_reaches_the_repl(tmp_path: Path) -> None:
         assert session.repl("1 + 1") == "2\n"
 
 
+def test_ctrl_c_at_power_on_stops_boot_py(tmp_path: Path) -> None:
+    board = make_board(tmp_path, "import time\ntime.sleep(20)", "print('main')")
+    run = board.boot(send="\x03", timeout=10, then=["1 + 1"])
+    assert run.ending == "repl"
+    assert "KeyboardInterrupt" in run.output
+    assert "chip/" not in run.output
+    assert "\n2\n" in run.output
+
+
 def test_ctrl_c_interrupts_a_sleep(tmp_path: Path) -> None:
     board = make_board(tmp_path, main="import time\nprint('busy')\ntime.sleep(60)")
     with board.power_on() as session:

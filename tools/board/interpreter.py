@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.board.rom import firmware_rom
@@ -114,10 +115,20 @@ class Interpreter:
         """Whether everything that the process ever said has been read."""
         return not self._open
 
-    def read(self, timeout: float) -> tuple[bytes, list[str]]:
-        """What came on the serial line and on the control pipe, waiting at most `timeout` s."""
+    def read(self, timeout: float, also: Sequence[int] = ()) -> tuple[bytes, list[str]]:
+        """What came on the serial line and on the control pipe, waiting at most `timeout` s.
+
+        also: descriptors that end the wait too; nothing is read from them.
+        """
         output, messages = b"", b""
-        for descriptor, _ in self._poll.poll(max(0, timeout) * 1000):
+        for descriptor in also:
+            self._poll.register(descriptor, select.POLLIN)
+        ready = self._poll.poll(max(0, timeout) * 1000)
+        for descriptor in also:
+            self._poll.unregister(descriptor)
+        for descriptor, _ in ready:
+            if descriptor not in self._open:
+                continue
             data = os.read(descriptor, 65536)
             if not data:
                 self._poll.unregister(descriptor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
@@ -111,13 +111,16 @@ class Session:
         friendly REPL: it is sent on to the raw one, and what it says in between is dropped.
         """
         if self._muted is not None:
-            before, mark, after = (self._muted + data).partition(MUTE)
+            data, mark, after = (self._muted + data).partition(MUTE)
             _, end, rest = after.partition(RAW_REPL)
-            if not end:
-                self._muted = before + mark + after
-                return
-            self._muted = None
-            data = before + end + rest
+            if end:
+                self._muted = None
+                data += end + rest
+            elif mark:
+                self._muted = mark + after
+            else:  # not yet; but half of the mark may have come
+                self._muted = MUTE[:1] if data.endswith(MUTE[:1]) else b""
+                data = data[: len(data) - len(self._muted)]
         if not data:
             return
         data = data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
@@ -146,13 +149,16 @@ class Session:
         else:
             self._finish("reset")
 
-    def step(self, timeout: float) -> None:
-        """Let the chip run until something happens, at most for `timeout` seconds."""
+    def step(self, timeout: float, also: Sequence[int] = ()) -> None:
+        """Let the chip run until something happens, at most for `timeout` seconds.
+
+        also: descriptors; something to read there is something that happens.
+        """
         if self.ending is not None:
             return
         if self._watchdog is not None:
             timeout = min(timeout, self._watchdog - time.monotonic())
-        output, messages = self._interpreter.read(timeout)
+        output, messages = self._interpreter.read(timeout, also)
         self._receive(output)
         for message in messages:
             self._obey(message)

@@ -125,13 +125,19 @@ def start(folder, control, rom, raw_repl, cut, when, bad, worn, hurry=1):
     for name in ("start", "flash", "link"):
         sys.modules.pop(name, None)
     gc.collect()
-    link.tell("heap %d" % gc.mem_alloc())
     try:
+        link.tell("heap %d" % gc.mem_alloc())  # from here on the host lets Ctrl-C through
         if _run("boot.py", names) and not raw_repl:
             _run("main.py", names)
     except SystemExit:
         _sweep()
-    device._save()
-    if raw_repl:
-        print("\x16\x16", end="")  # the host drops the friendly REPL that comes now
-    link.tell("repl")
+    except KeyboardInterrupt as e:  # between the scripts
+        sys.print_exception(e, _Traceback())
+    while True:
+        try:
+            device._save()
+            if raw_repl:
+                print("\x16\x16", end="")  # the host drops the friendly REPL that comes now
+            return link.tell("repl")
+        except KeyboardInterrupt:
+            pass
