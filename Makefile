@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PIP := $(VENV)/bin/pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint platform board image clean
+.PHONY: help setup run run-gateway test lint platform board image clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -31,6 +31,9 @@ $(VENV)/linkkit/ready: $(VENV)/ready requirements-linkkit.txt
 
 run: $(VENV)/ready ## the main job: a blank board registers, stores its secret, connects; twice
 	@$(PY) -m tools.story
+
+run-gateway: $(VENV)/ready ## a gateway brings 100 sub-devices online, reboots, and does it again
+	@$(PY) -m tools.gateway_story
 
 test: $(VENV)/ready $(VENV)/linkkit/ready ## the whole test suite
 	@$(PY) -m pytest -n 2

@@ -5,12 +5,16 @@ read back, before any step uses them.
 """
 
 import os
+import time
 
-from . import clock
+from micropython import const
+
 from . import subdevices as subs
 from .alink import Alink
 from .errors import ConfigError, ProtocolError
 from .substore import PAGE, PAGES, Substore
+
+_EPOCH_2000 = const(946684800)
 
 
 class Steps(Alink):
@@ -130,5 +134,5 @@ def _random():
 
 
 def _timestamp():
-    # milliseconds, without numbers too big for the chip's small integers
-    return "{}000".format(clock.now())
+    # Unix milliseconds. The chip counts seconds from 2000, the unix port from 1970.
+    return "{}000".format(time.time() + (_EPOCH_2000 if time.gmtime(0)[0] == 2000 else 0))

@@ -1,7 +1,8 @@
 """Long answers to thing/topo/get, read as umqtt reads them, cut at every place of an entry.
 
 Given {"count": sub-devices, "topic" and "id": of the answer, "extra": JSON put into each entry,
-"raise": at which sub-device `each` raises}: for each shift of the pieces many were called and counted, the first and last name, the code that was read, an error].
+"raise": at which sub-device `each` raises}. Gives, for each shift of the pieces, [how many were
+called, how many counted, the first and last name, the code that was read, an error].
 """
 
 import json
