@@ -32,12 +32,15 @@ def record_of(board: Board) -> dict[str, str]:
 def make(platform: LocalPlatform, make_board: MakeBoard) -> Any:
     """Make a board that registers over MQTT in the given way; a free one is not pre-registered."""
 
-    def made(way: str, **fields: Any) -> Board:
+    def made(way: str, main: Any = None, **fields: Any) -> Board:
         if way == "mqtt-free":
             platform.registry.add_product("a1FreeOfPre", "its-own-secret", registration_free=True)
             fields = {"productKey": "a1FreeOfPre", "productSecret": "its-own-secret"} | fields
         # Nothing listens on the register port: a way that strays to HTTPS fails.
-        return make_board(product_of(platform, registration=way, registerPort=1, **fields))
+        image = {"main": main} if main else {}
+        return make_board(
+            product_of(platform, registration=way, registerPort=1, **fields), **image
+        )
 
     return made
 
@@ -167,10 +170,11 @@ def test_an_answer_that_never_comes_is_waited_for_within_the_deadline(
     platform: LocalPlatform, make: Any
 ) -> None:
     platform.faults.drop_next_register_answer(stay_open=True)
-    board = make("mqtt")
-    result = boot(board, WAITING)
-    assert "no answer in time" in result.output
-    boot(board)
+    main = "from aliyun_iot import device\ndevice.Device.timeout = 1500\ndevice.run()\n"
+    board = make("mqtt", main)
+    result = boot(board, WAITING, timeout=5)
+    assert "registration: no answer in time" in result.output
+    boot(board, "connected as")
     assert record_of(board)["deviceSecret"] == (
         platform.registry.device(PRODUCT_KEY, MAC).device_secret
     )
