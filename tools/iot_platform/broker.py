@@ -12,7 +12,7 @@ built around passing on. What remains useful is its packet codec: `packets` uses
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 import ssl
 from collections.abc import Callable
 from typing import Protocol
@@ -23,9 +23,11 @@ from tools.iot_platform.credentials import Authenticator, ConnectRefused, Login
 from tools.iot_platform.faults import Faults
 from tools.iot_platform.names import Identity, topic_owner, topic_problem
 from tools.iot_platform.record import Record
+from tools.iot_platform.registration_session import answer_registration
 from tools.iot_platform.registry import Registry
 from tools.iot_platform.session import Kept, Session, close
 
+_logger = logging.getLogger(__name__)
 _FIRST_PACKET = 15.0
 """Seconds a client has from the connection to its CONNECT."""
 
@@ -147,7 +149,7 @@ class Broker:
         try:
             if armed is not None:
                 raise ConnectRefused(256 if armed[0] is None else armed[0], "injected fault")
-            login = self._authenticator.check(packet, tls=connection is not None)
+            login = self._check(packet, tls=connection is not None)
         except ConnectRefused as refused:
             self._note_connect(packet, connection, refused=refused)
             if refused.code < 256 and packet.level != 5:
@@ -156,9 +158,19 @@ class Broker:
             return
         self._note_connect(packet, connection, login=login)
         if login.answer:
-            await self._answer_registration(login, reader, writer)
+            session = Session(login, reader, writer, self._record, Kept())
+            await answer_registration(session, self._behaviour, self._record, self._faults)
         else:
             await self._run(login, reader, writer)
+
+    def _check(self, packet: packets.Connect, tls: bool) -> Login:
+        try:
+            return self._authenticator.check(packet, tls)
+        except ConnectRefused:
+            raise
+        except Exception:
+            _logger.exception("the platform itself failed")
+            raise ConnectRefused(3, "the platform itself failed", 500) from None
 
     def _note_connect(
         self,
@@ -190,39 +202,6 @@ class Broker:
             tls=connection.version() if connection else None,
             reason=reason,
         )
-
-    async def _answer_registration(
-        self, login: Login, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        session = Session(login, reader, writer, self._record, Kept())
-        session.write(packets.connack(0))
-        lost = self._faults.take_lost_answer()
-        slow = self._faults.take_slow_answer()
-        topic = (
-            "/ext/register"
-            if login.auth == "register"
-            else (self._behaviour.registration_free_topic)
-        )
-        payload = json.dumps(login.answer, separators=(",", ":")).encode()
-        if lost is not None:
-            self._record.add("fault", login.identity, what="registration answer lost")
-            if not lost.stay_open:
-                session.close("injected fault")
-        elif slow is None:
-            session.deliver(topic, payload, 0)
-        else:
-            await asyncio.sleep(slow.delay)
-            whole = packets.publish(topic, payload)
-            step = slow.piece or len(whole)
-            for at in range(0, len(whole), step):
-                session.write(whole[at : at + step])
-                await asyncio.sleep(slow.pause)
-        run = session.run(None, _ignore, _always)
-        try:
-            await asyncio.wait_for(run, self._behaviour.registration_session)
-        except asyncio.TimeoutError:  # another class in 3.10
-            session.close("registration over")
-        self._record.add("disconnect", login.identity, reason=session.reason, auth=login.auth)
 
     async def _run(
         self, login: Login, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -284,11 +263,3 @@ class Broker:
         self._record.add("publish", owner, 200, **details)
         self._record.add_message(owner, message.topic, message.qos, message.payload)
         self.services.handle(session, message)
-
-
-def _ignore(_: packets.Publish) -> None:
-    """A registration session has nothing to say."""
-
-
-def _always(_: str) -> bool:
-    return True

@@ -25,6 +25,7 @@ PATH = "/auth/register/device"
 _LONGEST_BODY = 4096
 _HEADERS = {"Content-Type": "application/json;charset=utf-8", "Server": "Tengine"}
 _logger = logging.getLogger(__name__)
+_aiohttp_logger = logging.getLogger(f"{__name__}.aiohttp")
 
 
 class Endpoint:
@@ -37,9 +38,9 @@ class Endpoint:
         self._behaviour = behaviour
         self._record = record
         self._faults = faults
-        # What a client did wrong is in the record; nothing is to appear on standard error.
-        _logger.setLevel(logging.CRITICAL)
-        self.server = web.Server(self._handle, access_log=None, logger=_logger)
+        # aiohttp logs what clients do wrong as errors of its own: not to standard error.
+        _aiohttp_logger.setLevel(logging.CRITICAL)
+        self.server = web.Server(self._handle, access_log=None, logger=_aiohttp_logger)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         raw = self._faults.take_raw_http()
@@ -60,6 +61,9 @@ class Endpoint:
             device = self._registration.register(fields)
         except Refusal as refusal:
             return self._refuse(fields, refusal)
+        except Exception:
+            _logger.exception("the platform itself failed")
+            return self._refuse(fields, Refusal(500))
         data = {
             "deviceName": device.device_name,
             "deviceSecret": device.device_secret,

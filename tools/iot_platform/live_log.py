@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from rich.console import Console
@@ -36,7 +37,9 @@ class LiveLog:
     def show(self, event: Event) -> None:
         """Prints an event."""
         if self._verbose or event.kind not in _QUIET:
-            self._console.print(line(event), soft_wrap=True, highlight=False)
+            # A reader that went away must not stop the platform: rich raises SystemExit then.
+            with contextlib.suppress(OSError, SystemExit):
+                self._console.print(line(event), soft_wrap=True, highlight=False)
 
 
 def line(event: Event) -> Text:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,7 @@ from tools.iot_platform.session import Session
 
 _POST = re.compile(r"thing/(?:event/.+/post|deviceinfo/(?:update|delete))")
 _ID_MOST = 4294967295
+_logger = logging.getLogger(__name__)
 
 Handler = Callable[[Session, Any], Any]
 """(session, params) -> data of the reply; raises Refusal."""
@@ -96,6 +98,9 @@ class Services:
             code, text = 200, MESSAGES[200]
         except Refusal as refusal:
             code, text, why = refusal.code, refusal.message, refusal.why
+        except Exception:
+            _logger.exception("the platform itself failed")
+            code, text = 500, MESSAGES[500]
         silent = self._behaviour.silent_on_ack_0 and _ack(request) == "0"
         params = request.get("params")
         self._record.add(

@@ -1,0 +1,78 @@
+"""The local platform's reading of MQTT packets, and what it does when it fails itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+from platform_clients import PK, PS, MqttClient, post, registration_form
+
+from tools.iot_platform import LocalPlatform, packets
+
+DN, DS = "Example_dyn1", "KGQQFFlGinIipW9Xn7xQ5U6d6MokPZD4"
+
+
+async def read(data: bytes) -> packets.Packet | None:
+    reader = asyncio.StreamReader()
+    reader.feed_data(data)
+    reader.feed_eof()
+    return await packets.read_packet(reader)
+
+
+def test_bytes_of_any_kind_are_a_packet_or_a_protocol_error() -> None:
+    chance = random.Random(20240229)
+
+    async def run() -> set[str]:
+        seen = set()
+        for _ in range(4000):
+            body = chance.randbytes(chance.choice([0, 1, 2, 3, 20]))
+            if chance.random() < 0.5:
+                body = b"\x00" + body[1:]  # a short length, so that some are whole
+            kind = chance.randrange(16)
+            if kind == 1:
+                body = b"\x00\x04MQTT\x04" + chance.randbytes(3) + body
+            first = kind << 4 | chance.choice([0, 2, chance.randrange(16)])
+            try:
+                seen.add(type(await read(bytes([first, len(body)]) + body)).__name__)
+            except packets.ProtocolError:
+                seen.add("ProtocolError")
+        return seen
+
+    seen = asyncio.run(run())
+
+    assert {"ProtocolError", "Connect", "Publish", "Subscribe", "Pingreq"} <= seen
+
+
+@pytest.mark.parametrize("data", [b"", b"\x30", b"\x30\x05", b"\x30\x05\x00\x01a"])
+def test_a_stream_that_ends_is_its_end_wherever_it_is_cut(data: bytes) -> None:
+    assert asyncio.run(read(data)) is None
+
+
+def test_a_failure_of_the_platform_itself_is_answered_and_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "registry.db"
+    with LocalPlatform(database=path) as platform:
+        platform.registry.add_product(PK, PS)
+        platform.registry.add_device(PK, DN, DS)
+        with MqttClient(platform) as device:
+            device.connect_device(PK, DN, DS)
+            connection = sqlite3.connect(path)
+            connection.execute("DROP TABLE products")
+            connection.commit()
+            connection.close()
+
+            answer = post(platform, registration_form())
+            reply = device.request(f"/sys/{PK}/{DN}/thing/sub/register", [{}])
+        with MqttClient(platform) as client:
+            code = client.register(DN)
+
+    assert answer.body == b'{"code":500,"message":"server error"}'
+    assert (reply["code"], code) == (500, 3)
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 3
+    assert PS not in caplog.text
