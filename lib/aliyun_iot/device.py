@@ -174,6 +174,12 @@ class Device:
         except TlsError as e:
             raise _explained(e)
         log("connected as", self.session.device_name)
+        if self.product.get("forgetProductSecret"):
+            from .scrub import product_secret
+
+            if product_secret(_PRODUCT):
+                self.product["forgetProductSecret"] = self.product["productSecret"] = None
+            forget("scrub", "store")
         return self.session
 
     def _new_session(self):

@@ -74,14 +74,18 @@ def load(path, judge):
 
 
 def save(path, record):
-    """Put `record` (dict of str to str) at `path`, durably, and prove it by reading it back.
+    """Put `record` (dict of str to str) at `path`, with its check; see `replace`."""
+    record = dict(record)
+    record["check"] = _check(record)
+    replace(path, json.dumps(record).encode())
+
+
+def replace(path, data):
+    """Put `data` (bytes) at `path`, durably, and prove it by reading it back.
 
     Raises StoreError when the flash is full, read-only or gives back something else; whatever
     was at `path` before is then still there.
     """
-    record = dict(record)
-    record["check"] = _check(record)
-    data = json.dumps(record).encode()
     try:
         with open(path + _NEW, "wb") as file:
             file.write(data)
