@@ -1,0 +1,65 @@
+# Runs on the board: what firmware, which files. given: "folders" to list, files to "hash".
+import gc
+import json
+import os
+import sys
+
+gc.collect()
+
+
+def say(kind, value):
+    print("@@" + json.dumps([kind, value]))
+
+
+def sha256(path):
+    import binascii
+    import hashlib
+
+    digest = hashlib.sha256()
+    piece = bytearray(512)
+    with open(path, "rb") as file:
+        while True:
+            count = file.readinto(piece)
+            if not count:
+                return binascii.hexlify(digest.digest()).decode()
+            digest.update(memoryview(piece)[:count])
+
+
+def firmware():
+    own = sys.implementation
+    known = {
+        "name": own[0],
+        "version": list(own[1])[:3],
+        "platform": sys.platform,
+        "machine": getattr(own, "_machine", ""),
+        "mpy": getattr(own, "_mpy", 0),
+    }
+    try:
+        import machine
+
+        known["mac"] = machine.unique_id().hex()
+    except (ImportError, AttributeError):
+        known["mac"] = ""
+    return known
+
+
+def flash():
+    fs = os.statvfs("/")
+    return {"block": fs[0], "free": fs[0] * fs[3]}
+
+
+say("firmware", firmware())
+if sys.implementation[0] == "micropython":
+    say("flash", flash())
+    for folder in given["folders"]:  # noqa: F821
+        try:
+            entries = list(os.ilistdir(folder))
+        except OSError:
+            continue
+        for entry in entries:
+            if entry[1] == 0x8000:
+                path = folder.rstrip("/") + "/" + entry[0]
+                wanted = path in given["hash"] or folder in given["hash"]  # noqa: F821
+                say("file", [path, entry[3], sha256(path) if wanted else None])
+    gc.collect()
+say("end", 0)
