@@ -79,7 +79,9 @@ def _replace_modules(rom):
     """Put the chip's modules where `import` looks first, under both of their names."""
     sys.path[:] = [rom + "/chip"]
     for name in ("time", "socket", "os", "machine", "network", "esp32", "esp", "ntptime"):
+        gc.collect()  # each fills the holes that the one before left behind
         sys.modules[name] = __import__(name)
+    gc.collect()
     sys.modules["sys"] = __import__("chip_sys")
     for name in ("time", "socket", "os", "machine"):
         sys.modules["u" + name] = sys.modules[name]
