@@ -176,8 +176,27 @@ def test_keeps_registry_and_ca_in_the_places_it_is_given(
     ],
 )
 def test_says_what_is_wrong_with_its_options(arguments: list[str], message: str) -> None:
+    assert message in refused("--memory", *arguments)
+
+
+def test_says_which_of_its_files_is_broken(tmp_path: Path) -> None:
+    path = tmp_path / "broken.db"
+    path.write_bytes(b"no database" * 100)
+    (tmp_path / "ca.key").write_text("no key")
+    (tmp_path / "ca.pem").write_text("no certificate")
+
+    assert f"{path}: file is not a database" in refused(
+        "--database", path, "--certificates", tmp_path / "ca"
+    )
+    assert f"{tmp_path}: ca.pem or ca.key cannot be read" in refused(
+        "--certificates", tmp_path, "--database", tmp_path / "good.db"
+    )
+
+
+def refused(*arguments: str | Path) -> str:
+    """Starts a platform that must not start; what it says on standard error."""
     done = subprocess.run(
-        [sys.executable, "-m", "tools.iot_platform", "--memory", *FREE_PORTS, *arguments],
+        [sys.executable, "-m", "tools.iot_platform", *FREE_PORTS, *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -187,8 +206,8 @@ def test_says_what_is_wrong_with_its_options(arguments: list[str], message: str)
     )
 
     assert done.returncode == 2
-    assert message in done.stderr
     assert "Traceback" not in done.stderr
+    return done.stderr
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         platform = _platform(options, behaviour)
         platform.start()
     except (SettingError, OSError, sqlite3.Error, ValueError) as error:
-        print(f"iot_platform: {error}", file=sys.stderr)
+        print(f"iot_platform: {_reason(error)}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
@@ -59,6 +59,12 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         platform.stop()
     return 0
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is None:
+        return error.strerror  # names the port
+    return str(error)
 
 
 def _platform(options: argparse.Namespace, behaviour: Behaviour) -> LocalPlatform:
@@ -97,13 +103,15 @@ def _announce(platform: LocalPlatform, options: argparse.Namespace, console: Con
     )
     if not options.memory:
         root = (options.certificates or _FOLDER) / "ca.der"
-        console.print(f"its root certificate for the device: {root}", highlight=False)
+        text = f"its root certificate for the device: {root}"
+        console.print(text, highlight=False, soft_wrap=True)
     if options.listen in ("0.0.0.0", "::") and not options.name:
         console.print("devices elsewhere need this machine's name or address in the certificate:")
         console.print("start with --name HOST")
     count = len(platform.registry.products())
     hint = "" if count else "; add one with `add-product FILE` (a product.json will do)"
-    console.print(f"{count} product(s){hint}; `help` lists the commands", highlight=False)
+    text = f"{count} product(s){hint}; `help` lists the commands"
+    console.print(text, highlight=False, soft_wrap=True)
 
 
 def _take_commands(commands: Commands, console: Console) -> None:

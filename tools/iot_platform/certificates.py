@@ -73,19 +73,21 @@ class Authority:
     """A certificate authority, kept in a folder or in memory only."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """folder: where ca.pem, ca.der and ca.key lie; made if absent. Raises OSError."""
+        """folder: where ca.pem, ca.der and ca.key lie; made if absent. Raises OSError, ValueError."""
         self._contexts: dict[tuple[Certificate, str], ssl.SSLContext] = {}
         if folder is not None and (folder / "ca.key").exists():
-            self._ca = trustme.CA.from_pem(
-                (folder / "ca.pem").read_bytes(), (folder / "ca.key").read_bytes()
-            )
+            certificate, key = (folder / "ca.pem").read_bytes(), (folder / "ca.key").read_bytes()
+            try:
+                self._ca = trustme.CA.from_pem(certificate, key)
+            except ValueError:
+                raise ValueError(f"{folder}: ca.pem or ca.key cannot be read") from None
             return
         self._ca = _new_ca()
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            key = folder / "ca.key"
-            key.touch(mode=0o600)
-            key.write_bytes(self._ca.private_key_pem.bytes())
+            key_file = folder / "ca.key"
+            key_file.touch(mode=0o600)
+            key_file.write_bytes(self._ca.private_key_pem.bytes())
             (folder / "ca.pem").write_bytes(self.pem)
             (folder / "ca.der").write_bytes(self.der)
 

@@ -71,14 +71,18 @@ class Database:
         self._connection = sqlite3.connect(
             ":memory:" if path is None else path, check_same_thread=False, isolation_level=None
         )
+        self._connection.row_factory = sqlite3.Row
+        try:
+            # WAL needs no disk flush at each commit: what a power cut may lose is a test run.
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            self._connection.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise sqlite3.DatabaseError(f"{path}: {error}") from None
         if path is not None:
             path.chmod(0o600)  # it holds secrets
-        self._connection.row_factory = sqlite3.Row
-        # WAL needs no disk flush at each commit: what a power cut may lose here is a test run.
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.execute("PRAGMA foreign_keys = ON")
-        self._connection.executescript(_SCHEMA)
 
     def query(self, statement: str, *values: Any) -> list[sqlite3.Row]:
         """Runs one statement and returns its rows."""

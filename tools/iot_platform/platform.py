@@ -87,9 +87,10 @@ class Platform:
                 self.ports[name] = await listener.start(self._settings.host, port, protocol)
             except OSError as error:
                 await self.stop()
-                raise OSError(
-                    error.errno, f"{name} port {self._settings.host}:{port}: {error.strerror}"
-                ) from None
+                # Python adds an aside to the reason of a failed bind.
+                reason = str(error.strerror).partition(" (while ")[0]
+                where = f"{name} port {self._settings.host}:{port}"
+                raise OSError(error.errno, f"{where}: {reason}") from None
 
     async def stop(self) -> None:
         """Closes every connection and port, then the database."""
