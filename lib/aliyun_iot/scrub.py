@@ -14,7 +14,7 @@ from .errors import StoreError
 from .log import log
 from .store import replace
 
-_COMMITS = const(160)  # of 100 bytes: small files lie in a log of 4 KiB, which is rewritten when full
+_COMMITS = const(160)  # of 100 bytes: the log that small files lie in is rewritten several times
 
 
 def product_secret(path):
