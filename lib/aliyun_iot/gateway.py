@@ -25,8 +25,6 @@ from .gateway_steps import Steps
 from .log import log
 
 _BATCH = const(30)  # platform docs "Limits": 30 to register, 50 to log in; a page holds 30
-# A sub-device may log in 5 times a minute. A run takes at most three to find out what is wrong.
-_RUN_MS = const(20000)
 _NO_TOPOLOGY = const(6401)
 _STALE = (401, 6287)  # signed with a DeviceSecret that is not the latest
 
@@ -38,6 +36,9 @@ class Gateway(Steps):
     hmacsha1 or hmacsha256.
     """
 
+    spacing = 20000
+    """Milliseconds between runs that log in the same sub-devices again. The platform's limit is
+    five logins a minute, and a run takes up to three to find out what is wrong with one."""
     on_notice = None
     """Called with (product_key, device_name, code, id) for what comes on /ext/error: forced
     offline (427, 521, 522, 6401), or a message that failed (520), whose id it is then. The names
@@ -49,7 +50,7 @@ class Gateway(Steps):
 
     def __init__(self, session, sign_method="hmacsha256"):
         super().__init__(session, sign_method)
-        self._run = time.ticks_ms()
+        self._next = time.ticks_ms()
 
     # --- all at once
 
@@ -83,12 +84,17 @@ class Gateway(Steps):
                 yield batch, known
 
     def _run_all(self, found, each):
-        wait = time.ticks_diff(self._run, time.ticks_ms())
-        if 0 < wait <= _RUN_MS:
-            self.hear(wait)
-        self._run = time.ticks_add(time.ticks_ms(), _RUN_MS)
+        wait = time.ticks_diff(self._next, time.ticks_ms())
+        if not 0 < wait <= self.spacing:
+            wait = 0
+        self._next = time.ticks_add(time.ticks_ms(), wait + self.spacing)
         count = 0
         for batch, known in found:
+            if wait and any(
+                _bit(self.online, known[names][0]) for names in batch if names in known
+            ):
+                self.hear(wait)
+                wait = 0
             failed = self._bring(batch, known)
             count += len(batch) - len(failed)
             self._report(batch, failed, each)

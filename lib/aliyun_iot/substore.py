@@ -86,7 +86,7 @@ class Substore:
 
         batch: a list of (ProductKey, DeviceName). Reads pages until all are found.
         """
-        found = {}
+        found = {}  # type: dict
         start = self._at
         for ahead in range(self.pages):
             if len(found) == len(batch):

@@ -98,7 +98,7 @@ class Reader:
                 self._depth -= 1
                 if self._depth == 2 and self._entry is not None:
                     self._entry.append(byte)
-                    self._done()
+                    self._done(self._entry)
                     continue
             elif byte == 0x2C and self._depth == 2 and frame[-1:] == b"[":
                 continue  # the comma between two objects
@@ -106,13 +106,12 @@ class Reader:
             if len(target) < _MOST:  # what is cut off is not JSON any more
                 target.append(byte)
 
-    def _done(self):
-        names = (None, None)
-        try:
-            names = names_of(json.loads(self._entry))
-        except ValueError:
-            pass
+    def _done(self, entry):
         self._entry = None
+        try:
+            names = names_of(json.loads(entry))
+        except ValueError:
+            names = (None, None)
         if names[0] and self._counting and not self._error:
             self.count += 1
             try:
