@@ -19,7 +19,9 @@ BAD = [
     pytest.param(Certificate(problem=Problem.SELF_SIGNED), "not correctly signed", id="self"),
     pytest.param(Certificate(problem=Problem.WRONG_HOST), "does not match", id="another host"),
     pytest.param(Certificate(problem=Problem.EXPIRED), "has expired", id="expired"),
-    pytest.param(Certificate(problem=Problem.NOT_YET_VALID), "starts in the future", id="too early"),
+    pytest.param(
+        Certificate(problem=Problem.NOT_YET_VALID), "starts in the future", id="too early"
+    ),
     pytest.param(Certificate(tls=OLD), "PROTOCOL_VERSION", id="TLS 1.0 and 1.1 only"),
 ]
 FLOWS = ["register", "connect"]

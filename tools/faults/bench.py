@@ -24,11 +24,7 @@ CONNECTED = r"connected as .*\n"
 
 
 class Bench:
-    """A running platform with one product. Boards reach it through `https` and `mqtt` only.
-
-    secrets: all that no output may ever show, growing as the platform hands out new ones is the
-    caller's business: see `secrets_of`.
-    """
+    """A running platform with one product. Boards reach it through the proxies only."""
 
     def __init__(
         self,
@@ -83,7 +79,11 @@ class Bench:
 
     def image(self, product: Mapping[str, Any] | None = None, **image: Any) -> bytes:
         """A flash image that trusts the platform; arguments as of `build_image`."""
-        content = {"wifi": WIFI, "roots": [self.platform.ca_der], "check": False} | image
+        content: dict[str, Any] = {
+            "wifi": WIFI,
+            "roots": [self.platform.ca_der],
+            "check": False,
+        } | image
         return build_image(self.product() if product is None else product, **content)
 
     def board(self, image: bytes | None = None, name: str | None = None, **options: Any) -> Board:
@@ -91,7 +91,7 @@ class Bench:
         mac = f"{next(self._macs):012x}" if name is None else name
         if self.platform.registry.find_device(PRODUCT_KEY, mac) is None:
             self.platform.registry.add_device(PRODUCT_KEY, mac)
-        settings = {"resolve": {"*": "127.0.0.1"}, "hurry": 1000} | options
+        settings: dict[str, Any] = {"resolve": {"*": "127.0.0.1"}, "hurry": 1000} | options
         board = Board(image or self.image(), self._folder / mac, mac=mac, **settings)
         self.boards.append(board)
         return board
@@ -109,7 +109,7 @@ class Bench:
     def stored_secret(self, board: Board) -> str | None:
         """The DeviceSecret on a board's flash. The power must be off."""
         data = board.read("/device.json")
-        return json.loads(data)["deviceSecret"] if data else None
+        return str(json.loads(data)["deviceSecret"]) if data else None
 
 
 def script(name: str) -> str:

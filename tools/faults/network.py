@@ -94,7 +94,7 @@ GARBAGE = (
 
 
 def lost_answers(bench: Bench, exchange: Exchange, times: int = 3) -> Tally:
-    """The platform gave a secret, and its answer is lost, `times` times; each leaves a stale one."""
+    """The platform gave a secret and its answer is lost, `times` times over."""
     tally = Tally(f"answer lost after the platform committed, {TITLES[exchange]}")
     for stay_open in (False, True):
         with Tries(bench, exchange) as tries:
