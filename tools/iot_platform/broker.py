@@ -260,6 +260,7 @@ class Broker:
             self._record.add("publish", session.identity, 403, reason=reason, **details)
             self.services.refuse(session, owner, message)
             return
-        self._record.add("publish", owner, 200, **details)
+        # The event comes last: who waits for it finds the message.
         self._record.add_message(owner, message.topic, message.qos, message.payload)
+        self._record.add("publish", owner, 200, **details)
         self.services.handle(session, message)

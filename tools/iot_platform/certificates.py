@@ -73,7 +73,10 @@ class Authority:
     """A certificate authority, kept in a folder or in memory only."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """folder: where ca.pem, ca.der and ca.key lie; made if absent. Raises OSError, ValueError."""
+        """folder: where ca.pem, ca.der and ca.key lie; made if absent.
+
+        Raises OSError, and ValueError for files that are no CA.
+        """
         self._contexts: dict[tuple[Certificate, str], ssl.SSLContext] = {}
         if folder is not None and (folder / "ca.key").exists():
             certificate, key = (folder / "ca.pem").read_bytes(), (folder / "ca.key").read_bytes()

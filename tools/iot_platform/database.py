@@ -68,9 +68,13 @@ class Database:
     def __init__(self, path: Path | None) -> None:
         """path: the file, made if absent; None: in memory. Raises sqlite3.Error, OSError."""
         self._lock = threading.RLock()
-        self._connection = sqlite3.connect(
-            ":memory:" if path is None else path, check_same_thread=False, isolation_level=None
-        )
+        place = ":memory:" if path is None else path
+        try:
+            self._connection = sqlite3.connect(
+                place, check_same_thread=False, isolation_level=None
+            )
+        except sqlite3.Error as error:
+            raise sqlite3.DatabaseError(f"{path}: {error}") from None
         self._connection.row_factory = sqlite3.Row
         try:
             # WAL needs no disk flush at each commit: what a power cut may lose is a test run.
