@@ -58,7 +58,7 @@ def test_what_the_board_learned_is_kept_from_run_to_run(tmp_path: Path) -> None:
     place = ("--product", product, "--folder", tmp_path / "b", "--resolve", "*=127.0.0.1:1")
     learn = "\x03f = open('/device.json', 'w'); f.write('{}'); f.close()\n"
     look = "\x03import os; 'device.json' in os.listdir('/')\n"
-    run(*place, typed=learn)
+    assert ">>> f = open" in run(*place, typed=learn).stdout
     kept = run(*place, typed=look).stdout
     assert "device.json of the last run is on the flash again" in kept
     assert "True\n" in kept

@@ -1,0 +1,154 @@
+"""The JSON files are checked before they are burned: one clear sentence names file and field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools.image import RecordError, build_image, read_file
+from tools.image.records import check_device, check_of, check_product, check_wifi
+
+PRODUCT = {"productKey": "a1ExpAkj9Hi", "productSecret": "ffFnFlKQW3HYjjPR"}
+DEVICE = {
+    "productKey": "a1ExpAkj9Hi",
+    "deviceName": "Example_dyn1",
+    "deviceSecret": "KGQQFFlGinIipW9Xn7xQ5U6d6MokPZD4",
+}
+
+BAD_PRODUCTS: list[tuple[str, Any, str]] = [
+    ("productKey", None, "is missing"),
+    ("productKey", "", "must not be empty"),
+    ("productKey", "with space", "letters and digits"),
+    ("productSecret", 5, "expected text"),
+    ("productSecret", "sécret", "printable ASCII"),
+    ("productSecret", "x" * 65, "1 to 64"),
+    ("deviceName", "abc", "4 to 32 characters"),
+    ("deviceName", "has space", "4 to 32 characters"),
+    ("deviceNamePrefix", "x" * 21, "0 to 20"),
+    ("signMethod", "sha1", "hmacsha1"),
+    ("securemode", 4, "2 to 3"),
+    ("securemode", True, "whole number"),
+    ("mqttPort", 0, "1 to 65535"),
+    ("mqttPort", "1883", "whole number"),
+    ("keepalive", 10, "30 to 1200"),
+    ("forgetProductSecret", "yes", "true or false"),
+    ("registration", "post", "https or mqtt"),
+    ("productsecret", "x", "unknown field"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "expected"), BAD_PRODUCTS)
+def test_a_wrong_product_is_refused_naming_file_and_field(
+    field: str, value: Any, expected: str
+) -> None:
+    product = {**PRODUCT, field: value}
+    if value is None:
+        del product[field]
+    with pytest.raises(RecordError) as raised:
+        build_image(product)
+    message = str(raised.value)
+    assert message.startswith(f'product.json: "{field}": ')
+    assert expected in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"deviceName": "mac", "deviceNamePrefix": "gw-"},
+        {"signMethod": "HmacSHA1", "securemode": 3},
+        {"registration": "mqtt-free", "keepalive": 1200, "forgetProductSecret": True},
+    ],
+)
+def test_good_products_pass(extra: Mapping[str, Any]) -> None:
+    check_product({**PRODUCT, **extra})
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "is empty"),
+        (b"  \n", "is empty"),
+        (b'{"productKey": "a1"', "line 1, column 20"),
+        (b"[1]", "JSON object"),
+        (b'"text"', "JSON object"),
+        (b"\xff\xfe{}", "UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_json_object_is_refused(content: bytes, expected: str) -> None:
+    with pytest.raises(RecordError, match=f"^product.json: .*{expected}"):
+        build_image(content)
+
+
+def test_messages_name_the_file_as_it_was_given(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text('{"productKey": 7}')
+    with pytest.raises(RecordError, match=re.escape(f'{path}: "productKey"')):
+        build_image(path)
+
+
+def test_messages_never_repeat_a_secret() -> None:
+    secret = "ünprintable-Secret-1234"
+    for check, record in (
+        (check_product, {**PRODUCT, "productSecret": secret}),
+        (check_device, {**DEVICE, "deviceSecret": secret}),
+        (check_device, {**DEVICE, "check": "00000000"}),
+        (check_wifi, {"ssid": "bench", "password": secret[:5]}),
+    ):
+        with pytest.raises(RecordError) as raised:
+            check(record)
+        assert not any(value in str(raised.value) for value in record.values() if len(value) > 6)
+
+
+def test_records_can_be_burned_unchecked() -> None:
+    assert read_file(build_image(b"{broken", check=False), "/product.json") == b"{broken"
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ({}, '"ssid": is missing'),
+        ({"networks": []}, '"ssid": is missing'),
+        ({"networks": [{"ssid": "a"}, {"password": "12345678"}]}, 'network 2: "ssid": is missing'),
+        ({"networks": ["a"]}, "network 1: expected an object"),
+        ({"ssid": ""}, '"ssid": must not be empty'),
+        ({"ssid": "ü" * 17}, "longer than 32 bytes"),
+        ({"ssid": "a", "password": "short"}, "8 to 64 bytes"),
+        ({"ssid": "a", "pasword": "12345678"}, '"pasword": unknown field'),
+    ],
+)
+def test_wrong_networks_are_refused(record: Mapping[str, Any], expected: str) -> None:
+    with pytest.raises(RecordError) as raised:
+        check_wifi(record)
+    assert expected in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"ssid": "a", "password": ""},
+        {"ssid": "a", "password": "12345678", "ntpHost": "ntp.test"},
+        {"networks": [{"ssid": "a"}, {"ssid": "b", "password": "x" * 64}]},
+    ],
+)
+def test_good_networks_pass(record: Mapping[str, Any]) -> None:
+    check_wifi(record)
+
+
+def test_a_device_certificate_may_carry_a_token_in_place_of_a_secret() -> None:
+    record = {k: v for k, v in DEVICE.items() if k != "deviceSecret"}
+    with pytest.raises(RecordError, match="deviceSecret"):
+        check_device(record)
+    check_device({**record, "clientId": "c", "deviceToken": "t"})
+
+
+def test_the_check_of_a_device_certificate_is_the_crc_of_its_sorted_fields() -> None:
+    # the CRC-32 of "aXbY": names sorted, names and values spliced, "check" itself left out
+    assert check_of({"b": "Y", "a": "X", "check": "ignored"}) == "850dd007"
+    check_device({**DEVICE, "check": check_of(DEVICE)})
+    with pytest.raises(RecordError, match='"check"'):
+        check_device({**DEVICE, "check": "00000000"})
