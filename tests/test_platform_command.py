@@ -188,7 +188,9 @@ def test_says_which_of_its_files_is_broken(tmp_path: Path) -> None:
     assert f"{path}: file is not a database" in refused(
         "--database", path, "--certificates", tmp_path / "ca"
     )
-    assert f"{tmp_path}: unable to open" in refused("--database", tmp_path)
+    assert f"{tmp_path}: unable to open" in refused(
+        "--database", tmp_path, "--certificates", tmp_path / "ca"
+    )
     assert f"{tmp_path}: ca.pem or ca.key cannot be read" in refused(
         "--certificates", tmp_path, "--database", tmp_path / "good.db"
     )
