@@ -1,0 +1,202 @@
+"""Heap: the least on which a flow gets through, and what stays on it.
+
+Least heap of a flow: the smallest value of `-X heapsize=NwK`, on a grid of 0.25, at which the
+flow gets through at the first try and at the three grid points above as well (where the heap is
+barely enough, luck with its holes decides). N counts kibibytes of a 32-bit chip: the interpreter
+used here has words of 64 bits and is given twice as many bytes. References and objects double
+with the word, bytecode and texts do not, so on a chip the need lies between N and 2 N kB; Mbed
+TLS's own memory is not on this heap.
+
+From it the heap in use of the board at rest is subtracted: the same simulated board, the flash
+mounted, Wi-Fi joined by a bare boot.py, garbage collected. What is left is all that boot.py,
+main.py, the package, umqtt.simple and the flow need at their worst instant, and the holes between
+it. The same is subtracted for the peers. `umqtt.simple` is read from the simulator's ROM, where
+it takes a little more heap than frozen into a chip's firmware; it is in every figure alike, and
+given by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tools.bench.modules import import_order
+from tools.bench.packages import pypi_hmac
+from tools.bench.place import BOOT_SECONDS, DEVICE, Flow, Place, script_text
+from tools.bench.results import Section, Table, number
+from tools.image import compile_source
+
+STEP = 0.25
+ABOVE = 3
+MOST = 256.0
+WORD = 2
+"""The interpreter's word in words of the chip."""
+
+
+def least(passes: Callable[[float], bool], low: float = 4.0, high: float = 64.0) -> float:
+    """The least heap at which `passes` holds, and holds `ABOVE` steps further on.
+
+    low: known to be too little. high: a first guess. Raises RuntimeError at `MOST`.
+    """
+    known: dict[int, bool] = {}
+
+    def holds(step: int) -> bool:
+        if step not in known:
+            known[step] = passes(step * STEP)
+        return known[step]
+
+    at, too_little = int(high / STEP), int(low / STEP)
+    while not holds(at):
+        too_little = at
+        at *= 2
+        if at * STEP > MOST:
+            raise RuntimeError(f"does not get through on {MOST} wK")
+    while at - too_little > 1:
+        middle = (at + too_little) // 2
+        if holds(middle):
+            at = middle
+        else:
+            too_little = middle
+    while not all(holds(at + more) for more in range(ABOVE + 1)):
+        at += 1
+    return at * STEP
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A point of a first boot: bytes of a 32-bit chip on the heap, garbage collected."""
+
+    name: str
+    heap: float
+
+
+@dataclass(frozen=True)
+class ModuleHeap:
+    """Bytes of a 32-bit chip that importing a module takes, and that its unloading leaves."""
+
+    name: str
+    loaded: float
+    left: float
+
+
+def least_of(flow: Flow, rest: float) -> float:
+    """Least heap of a flow, wK, above what the board at rest has in use."""
+    return least(flow.passes, rest) - rest
+
+
+def in_use(place: Place, main: str = "") -> float:
+    """Heap in use, wK, of the board at rest, after the code `main` too."""
+    text = f"{main}\nimport gc\ngc.collect()\nprint('in use', gc.mem_alloc())"
+    result = place.board(place.bare_image(None, main=text)).boot(r"in use \d+\n", BOOT_SECONDS)
+    if result.ending != "until":
+        raise RuntimeError(f"board at rest: {result.ending}: {result.output}")
+    return int(result.output.split()[2]) / WORD / 1024
+
+
+def naive_pypi(place: Place) -> Flow:
+    """The naive first boot with micropython-lib's HMAC from PyPI in place of eight lines."""
+    files = {
+        f"/lib/{name.removesuffix('.py')}.mpy": compile_source(source, name, 3)
+        for name, source in pypi_hmac().items()
+    }
+    return place.naive_first_boot(signing="signing_pypi.py", files=files)
+
+
+def stages(place: Place, optimise: int) -> list[Stage]:
+    """What is on the heap at each point of a first boot, above the board at rest."""
+    image = place.image(main=script_text(DEVICE / "stages.py"), optimise=optimise)
+    result = place.board(image).boot(r"\nend of stages\n", BOOT_SECONDS)
+    told = [line.split(" ", 2) for line in result.output.splitlines() if line.startswith("stage ")]
+    if result.ending != "until":
+        raise RuntimeError(f"stages: {result.ending}: {result.output}")
+    base = in_use(place) * 1024
+    return [Stage(name, int(heap) / WORD - base) for _, heap, name in told]
+
+
+def module_heaps(place: Place, optimise: int) -> list[ModuleHeap]:
+    """Each module's own heap, those that it needs being loaded already."""
+    given = json.dumps(import_order())
+    image = place.image(
+        main=script_text(DEVICE / "modules.py"),
+        optimise=optimise,
+        files={"/modules.json": given},
+        boot=None,
+    )
+    result = place.board(image).boot(r"\nend of modules\n", BOOT_SECONDS)
+    if result.ending != "until":
+        raise RuntimeError(f"modules: {result.ending}: {result.output}")
+    found = []
+    for line in result.output.splitlines():
+        if line.startswith("module "):
+            _, name, loaded, left = line.split()
+            found.append(ModuleHeap(name, int(loaded) / WORD, int(left) / WORD))
+    return found
+
+
+def _flows(place: Place, quick: bool) -> list[tuple[str, str, Flow]]:
+    """(figure, row, flow) of each flow of the package whose least heap is searched."""
+    flows = [
+        ("heap.first", "first boot", place.first_boot()),
+        ("heap.later", "later boot", place.later_boot()),
+        ("heap.first.O3", "first boot, -O3", place.first_boot(3)),
+        ("heap.later.O3", "later boot, -O3", place.later_boot(3)),
+        ("heap.mqtt", "first boot, registration over MQTT", place.first_boot(0, "mqtt")),
+        ("heap.gateway.1", "first boot, then 1 sub-device", place.gateway(1)),
+    ]
+    if not quick:
+        flows.append(("heap.gateway.100", "... 100 sub-devices", place.gateway(100)))
+    return flows
+
+
+def _peers(place: Place) -> list[tuple[str, str, Flow]]:
+    return [
+        ("heap.naive.first", "naive script, first boot", place.naive_first_boot()),
+        ("heap.naive.later", "naive script, later boot", place.naive_later_boot()),
+        ("heap.naive.pypi", "naive script with micropython-hmac, first boot", naive_pypi(place)),
+    ]
+
+
+def section(place: Place, quick: bool) -> Section:
+    """Measure all of it."""
+    rest = in_use(place)
+    part = Section("Heap", __doc__ or "")
+    rows = []
+    for figure, row, flow in [*_flows(place, quick), *_peers(place)]:
+        part.figures[figure] = value = least_of(flow, rest)
+        rows.append((row, f"{value:.2f}"))
+    if not quick:
+        # Each run takes long: where 100 pass, 2,000 must; if not, the search starts there.
+        most, flow = part.figures["heap.gateway.100"] + rest, place.gateway(2000)
+        while not flow.passes(most):
+            most += STEP
+        part.figures["heap.gateway.2000"] = most - rest
+        rows.insert(7, ("... 2,000 sub-devices (passes at)", f"{most - rest:.2f}"))
+    part.figures["heap.rest"] = rest
+    umqtt = in_use(place, "import umqtt.simple") - in_use(place)
+    part.tables.append(Table("Least heap above the board at rest", ("flow", "wK"), rows))
+    part.notes.append(
+        f"The board at rest has {rest:.2f} wK in use. umqtt.simple by itself takes {umqtt:.2f} wK."
+    )
+    part.tables.append(
+        Table(
+            "Heap in use during a first boot (-O0), garbage collected, above the board at rest",
+            ("after", "wK"),
+            [(stage.name, f"{stage.heap / 1024:.2f}") for stage in stages(place, 0)],
+        )
+    )
+    part.tables.append(
+        Table(
+            "Heap of each module (-O0), those that it needs being loaded, in bytes of the chip",
+            ("module", "loaded", "left after unloading"),
+            [
+                (module.name, number(module.loaded), number(module.left))
+                for module in sorted(module_heaps(place, 0), key=lambda m: -m.loaded)
+            ],
+        )
+    )
+    part.notes.append(
+        "What unloading leaves are interned names; their table grows in steps, and the module "
+        "that happens to need the next step carries all of it."
+    )
+    return part

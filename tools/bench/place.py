@@ -1,0 +1,235 @@
+"""Where the flows are measured: a local platform, boards with the package, boards with a peer."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+import string
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tools.board import Board, BootResult
+from tools.image import build_image, compile_source
+from tools.iot_platform import LocalPlatform
+from tools.layout import FROZEN
+
+PRODUCT_KEY = "a1ExpAkj9Hi"
+PRODUCT_SECRET = "ffFnFlKQW3HYjjPR"
+WIFI = {"ssid": "bench", "password": "correct horse"}
+HERE = Path(__file__).parent
+NAIVE = HERE / "naive"
+DEVICE = HERE / "device"
+SENSOR_KEY = "a1SensorKey"
+BOOT_SECONDS = 20
+
+REPLIED = r"post_reply.*\n"
+"""The platform's answer to the first property post: the end of every flow."""
+FAILED = r"rror|trying again|boot:"
+"""Anything that did not go through at the first try."""
+
+OPTIMISE = (0, 3)
+"""mpy-cross levels: 0 is what `make image` builds, 3 drops line numbers and asserts."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One thing a board does, from power-on to a mark in its output."""
+
+    name: str
+    board: Callable[[], Board]
+    """A board ready for it, each call a new one or as new."""
+    done: str = REPLIED
+
+    def run(self, heap: float | None = None, timeout: float = BOOT_SECONDS) -> BootResult:
+        """One power cycle, with so much heap (kibibytes of a 32-bit chip)."""
+        board = self.board()
+        board.heap = None if heap is None else f"{int(heap * 1024)}w"
+        return board.boot(f"{self.done}|{FAILED}", timeout)
+
+    def passes(self, heap: float) -> bool:
+        """Whether it gets through at the first try, without a complaint."""
+        result = self.run(heap)
+        return result.ending == "until" and good(result, self.done)
+
+
+def good(result: BootResult, done: str = REPLIED) -> bool:
+    """Whether the output shows the end of the flow and no failure before it."""
+    return bool(re.search(done, result.output)) and not re.search(FAILED, result.output)
+
+
+def script_text(path: Path, values: Mapping[str, Any] | None = None) -> str:
+    """Source of a device script: `values` take the place of $names.
+
+    `from signing import ...` is replaced by the text of the file that `values` name "signing".
+    """
+    text = path.read_text("utf-8")
+    given = dict(values or {})
+    signing = given.pop("signing", None)
+    if signing is not None:
+        included = (NAIVE / signing).read_text("utf-8")
+        text = re.sub(r"(?m)^from signing import .*\n", lambda _: included, text)
+    return string.Template(text).substitute(given) if values else text
+
+
+class Place:
+    """A running platform and makers of boards. A context manager; leaving it stops everything.
+
+    register_port, mqtt_port: where boards connect; the platform's own ports unless changed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """folder: for the boards; what is in it afterwards is not needed."""
+        self.platform = LocalPlatform()
+        self.folder = folder
+        self._stack = ExitStack()
+        self._macs: Iterator[int] = itertools.count(0x246F28000001)
+
+    def __enter__(self) -> Place:
+        self._stack.enter_context(self.platform)
+        self.platform.registry.add_product(PRODUCT_KEY, PRODUCT_SECRET, node_type="gateway")
+        self.platform.registry.add_product(SENSOR_KEY)
+        self.register_port = self.platform.https_port
+        self.mqtt_port = self.platform.mqtt_tls_port
+        self.naive_frozen = self._naive_frozen()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def _naive_frozen(self) -> Path:
+        # 1.3.4 is from before `ussl` became `ssl`; the copies in stock firmware have followed.
+        folder = self.folder / "frozen"
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "umqtt").mkdir(parents=True)
+        source = (FROZEN / "umqtt" / "simple.py").read_text("utf-8")
+        assert "import ussl\n" in source
+        changed = source.replace("import ussl\n", "import ssl as ussl\n")
+        (folder / "umqtt" / "simple.py").write_text(changed, "utf-8")
+        return folder
+
+    # --- images
+
+    def product(self, **fields: Any) -> dict[str, Any]:
+        """A product.json that leads to this platform; `fields` change it."""
+        return {
+            "productKey": PRODUCT_KEY,
+            "productSecret": PRODUCT_SECRET,
+            "registerHost": "localhost",
+            "registerPort": self.register_port,
+            "mqttHost": "localhost",
+            "mqttPort": self.mqtt_port,
+            **fields,
+        }
+
+    def image(self, product: Mapping[str, Any] | None = None, **image: Any) -> bytes:
+        """A flash image with the package, as shipped; arguments as of `build_image`."""
+        content: dict[str, Any] = {"wifi": WIFI, "roots": [self.platform.ca_der]} | image
+        return build_image(self.product() if product is None else product, **content)
+
+    def bare_image(
+        self, script: Path | None, values: Mapping[str, Any] | None = None, **image: Any
+    ) -> bytes:
+        """A flash image without the package.
+
+        script: a device script in which `values` take the place of $names; it is compiled, as
+        the package is, and imported by main.py. None: main.py only prints a line.
+        """
+        main = 'print("at rest")'
+        files: dict[str, bytes] = dict(image.pop("files", {}))
+        if script is not None:
+            given = {
+                "PRODUCT_KEY": PRODUCT_KEY,
+                "PRODUCT_SECRET": PRODUCT_SECRET,
+                "REGISTER_PORT": self.register_port,
+                "MQTT_PORT": self.mqtt_port,
+                "signing": "signing_own.py",
+                **(values or {}),
+            }
+            text = script_text(script, given)
+            code = compile_source(text.encode(), script.name, image.get("optimise", 0))
+            files["/lib/peer.mpy"] = code
+            main = "import peer"
+        content: dict[str, Any] = {
+            "main": main,
+            "boot": NAIVE / "boot.py",
+            "lib": None,
+            "roots": [],
+        } | image
+        return build_image(files=files, **content)
+
+    # --- boards
+
+    def new_mac(self) -> str:
+        """A DeviceName that the platform knows and that nobody has used: 12 hex digits."""
+        mac = f"{next(self._macs):012x}"
+        self.platform.registry.add_device(PRODUCT_KEY, mac)
+        return mac
+
+    def board(self, image: bytes, mac: str | None = None, **options: Any) -> Board:
+        """A board with this flash; all share one folder, so only one may run at a time."""
+        folder = options.pop("folder", self.folder / "board")
+        settings: dict[str, Any] = {"resolve": {"*": "127.0.0.1"}} | options
+        return Board(image, folder, mac=mac or self.new_mac(), **settings)
+
+    def secret_of(self, name: str) -> str:
+        """The DeviceSecret that the platform holds to be the valid one."""
+        return self.platform.registry.device(PRODUCT_KEY, name).device_secret
+
+    # --- flows
+
+    def first_boot(self, optimise: int = 0, registration: str = "https") -> Flow:
+        """Blank board, shipped boot.py and main.py: register, store, read back, connect, post."""
+        image = self.image(self.product(registration=registration), optimise=optimise)
+        return Flow("first boot", lambda: self.board(image))
+
+    def later_boot(self, optimise: int = 0) -> Flow:
+        """The same board's second boot: connect, post."""
+        board = self.first_boot(optimise).board()
+        result = board.boot(REPLIED, BOOT_SECONDS)
+        if not good(result):
+            raise RuntimeError(f"first boot: {result.ending}: {result.output}")
+        flash, mac = board.flash, board.mac
+        return Flow("later boot", lambda: self.board(flash, mac))
+
+    def naive_first_boot(self, signing: str = "signing_own.py", **image: Any) -> Flow:
+        """The same by a naive script, which neither verifies nor stores."""
+        flash = self.bare_image(NAIVE / "first.py", {"signing": signing}, optimise=3, **image)
+        return Flow("first boot", lambda: self.board(flash, frozen=self.naive_frozen))
+
+    def naive_later_boot(self) -> Flow:
+        """Connect, post, with a DeviceSecret in the script."""
+        mac = self.new_mac()
+        values = {"DEVICE_SECRET": self.secret_of(mac)}
+        flash = self.bare_image(NAIVE / "later.py", values, optimise=3)
+        return Flow("later boot", lambda: self.board(flash, mac, frozen=self.naive_frozen))
+
+    def gateway(self, count: int, optimise: int = 0) -> Flow:
+        """A blank gateway: registers itself, then brings `count` new sub-devices online.
+
+        Its sleeps pass fast, so that the platform's rate limits, which it keeps, cost no time.
+        """
+        image = self.image(
+            main=script_text(DEVICE / "gateway.py", {"COUNT": count, "SENSOR_KEY": SENSOR_KEY}),
+            optimise=optimise,
+        )
+        return Flow(
+            f"gateway with {count:,} sub-devices",
+            lambda: self._gateway_board(image, count),
+            done=rf"gateway {count} .*\n",
+        )
+
+    def _gateway_board(self, image: bytes, count: int) -> Board:
+        mac = self.new_mac()
+        names = [f"{mac}-{number:04}" for number in range(count)]
+        self.platform.registry.add_devices(SENSOR_KEY, names)
+        return self.board(image, mac, hurry=1000)
