@@ -34,15 +34,21 @@ def _number(text, base):
     return int(text, base)
 
 
+def _is_last(part):
+    # Reading on at the end would wait for the deadline: a TLS peer that has said goodbye may leave
+    # its TCP connection open.
+    return len(part) < _LINE and not part.endswith(b"\n")
+
+
 def _line(stream):
     # Of a longer line the beginning is kept: enough for all headers that matter here.
     line = part = stream.readline(_LINE)
     size = len(line)
     while not part.endswith(b"\n"):
+        if _is_last(part) or size > _HEAD:
+            raise _bad("it ends inside the header")
         part = stream.readline(_LINE)
         size += len(part)
-        if not part or size > _HEAD:
-            raise _bad("it ends inside the header")
     return line.strip(), size
 
 
@@ -95,11 +101,11 @@ def _to_the_end(stream):
     body = bytearray()
     while True:
         part = stream.readline(_LINE)
-        if not part:
-            return body
         body.extend(part)
         if len(body) > _BODY:
             raise _bad("the body is too long")
+        if _is_last(part):
+            return body
 
 
 def read_answer(stream):
