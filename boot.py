@@ -1,8 +1,13 @@
 # Network up, clock set. Whatever is raised here would keep main.py from running, so nothing is.
-try:
-    from aliyun_iot import clock, forget, wifi
+def online():
+    from aliyun_iot import clock, forget, wifi  # not as globals: main.py shares them, for good
 
     clock.start(wifi.up())
     forget("clock", "wifi")
+
+
+try:
+    online()
 except Exception as e:
     print("boot:", e)
+del online

@@ -81,7 +81,7 @@ class Device:
             product, problem = _read_product(device_name)
             record, why = store.load(_DEVICE, lambda record: certificate.device(record, product))
         finally:
-            forget("certificate", "store")
+            forget("certificate", "hmac", "sign", "store")
         for field in ("productKey", "productSecret"):
             if problem is None and not product.get(field):
                 problem = ConfigError("product.json: {}: missing".format(field))
