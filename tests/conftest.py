@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from serial_boards import plug_in  # noqa: F401 - a fixture
 
 from tools.board import Board
 from tools.image import build_image
@@ -22,6 +23,10 @@ PRODUCT_KEY = "a1ExpAkj9Hi"
 PRODUCT_SECRET = "ffFnFlKQW3HYjjPR"
 MAC = "246f28aabbcc"
 WIFI = {"ssid": "bench", "password": "correct horse"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--port", help="serial port of a real board that may lose its identity")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 from tools.deploy.errors import DeployError
 
-CTRL_B, CTRL_D = b"\x02", b"\x04"
+CTRL_B, CTRL_C, CTRL_D = b"\x02", b"\x03", b"\x04"
 _CONNECTED = re.compile(r"\[iot\] connected as (\S+)")
 _RETRY = re.compile(r"\[iot\] (.*); trying again in (\d+) s")
 _STOPPED = re.compile(r"^stopped: (.*)")
@@ -90,6 +90,8 @@ def restart_and_follow(
     why = wifi = ""
     started = crashed = False
     with Line(port) as line:
+        line.send(b"\r" + CTRL_C)  # whatever runs
+        time.sleep(0.1)
         line.send(b"\r" + CTRL_B + CTRL_D)
         for text in line.lines(until):
             if "soft reboot" in text:
