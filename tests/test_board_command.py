@@ -10,10 +10,12 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 from tools.image import build_image
+from tools.iot_platform import LocalPlatform
 from tools.layout import ROOT
 
 COMMAND = [sys.executable, "-m", "tools.board"]
@@ -143,4 +145,38 @@ def test_a_serial_port_is_served_until_a_signal(tmp_path: Path) -> None:
         assert not port.is_symlink()
     finally:
         process.kill()
+        process.communicate()
+
+
+def test_the_real_host_names_lead_to_the_running_platform(
+    tmp_path: Path, platform: LocalPlatform
+) -> None:
+    product = tmp_path / "product.json"
+    secret = "ffFnFlKQW3HYjjPR"
+    product.write_text(json.dumps({"productKey": "a1ExpAkj9Hi", "productSecret": secret}))
+    root = tmp_path / "platform.der"
+    root.write_bytes(platform.ca_der)
+    place = ["--product", product, "--folder", tmp_path / "b", "--root", root]
+    ports = ["--https-port", platform.https_port, "--mqtt-tls-port", platform.mqtt_tls_port]
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, place), *map(str, ports)],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    guard = threading.Timer(30, process.kill)
+    guard.start()
+    try:
+        said = ""
+        for line in process.stdout:
+            said += line
+            if "connected as 246f28aabbcc" in line:
+                break
+        assert "connected as 246f28aabbcc" in said, said
+        assert secret not in said
+    finally:
+        guard.cancel()
+        process.terminate()
         process.communicate()

@@ -11,9 +11,10 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from tools.board.board import Board
 from tools.board.serial_port import SerialPort, link
@@ -25,6 +26,7 @@ from tools.image import (
     RecordError,
     RootError,
     build_image,
+    read_file,
     shipped_roots,
 )
 from tools.image.records import parse
@@ -84,15 +86,20 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _names(arguments: argparse.Namespace, securemode: object) -> dict[str, str]:
+def _names(arguments: argparse.Namespace, product: Mapping[str, Any]) -> dict[str, str]:
     """The DNS: every name leads to the platform, its well-known ports to the ones it has."""
     where = arguments.platform
-    mqtt = arguments.mqtt_port if securemode == 3 else arguments.mqtt_tls_port
+    plain = product.get("securemode") == 3
+    tls = f"{where}:{arguments.mqtt_tls_port}"
     names = {
         "*:443": f"{where}:{arguments.https_port}",
-        "*:8883": f"{where}:{arguments.mqtt_tls_port}",
-        "*:1883": f"{where}:{mqtt}",
+        "*:8883": tls,
+        "*:1883": f"{where}:{arguments.mqtt_port}" if plain else tls,
         "*": where,
+        # Port 443 of the MQTT hosts speaks MQTT.
+        f"{product.get('instanceId')}.mqtt.iothub.aliyuncs.com:443": tls,
+        f"{product.get('productKey')}.iot-as-mqtt."
+        f"{product.get('region', 'cn-shanghai')}.aliyuncs.com:443": tls,
     }
     for entry in arguments.resolve:
         name, separator, address = entry.partition("=")
@@ -102,8 +109,8 @@ def _names(arguments: argparse.Namespace, securemode: object) -> dict[str, str]:
     return names
 
 
-def _build(arguments: argparse.Namespace) -> tuple[bytes, object]:
-    """The flash image, and the securemode that its product.json asks for."""
+def _build(arguments: argparse.Namespace) -> bytes:
+    """The flash image, made from the repository."""
     product: Path = arguments.product or ROOT / "product.json"
     if not product.exists():
         raise RecordError(
@@ -114,28 +121,27 @@ def _build(arguments: argparse.Namespace) -> tuple[bytes, object]:
     roots = [*shipped_roots(), *arguments.root]
     if PLATFORM_ROOT.exists():
         roots.append(PLATFORM_ROOT)
-    image = build_image(
-        product,
-        wifi if arguments.wifi or wifi.exists() else any_network,
-        arguments.device,
-        roots=roots,
-    )
-    return image, parse(str(product), product.read_bytes()).get("securemode", 2)
+    network = wifi if arguments.wifi or wifi.exists() else any_network
+    return build_image(product, network, arguments.device, roots=roots)
+
+
+def _product(image: bytes) -> dict[str, Any]:
+    """What product.json of the image says; nothing, if it says nothing sensible."""
+    try:
+        return parse("product.json", read_file(image, "/product.json") or b"")
+    except (ImageError, RecordError):
+        return {}
 
 
 def _board(arguments: argparse.Namespace) -> Board:
     mac = arguments.mac.lower().replace(":", "").replace("-", "")
     folder = arguments.folder or BUILD / "boards" / mac
-    securemode: object = 2
-    if arguments.image:
-        image = arguments.image.read_bytes()
-    else:
-        image, securemode = _build(arguments)
+    image = arguments.image.read_bytes() if arguments.image else _build(arguments)
     identity = None
     if not arguments.erase and not arguments.device and (folder / "flash.bin").exists():
         with contextlib.suppress(ImageError):
             identity = Board(None, folder, mac).read("/device.json")
-    names = _names(arguments, securemode)
+    names = _names(arguments, _product(image))
     board = Board(image, folder, mac, resolve=names, ntp=arguments.ntp, heap=arguments.heap)
     if identity is not None and board.read("/device.json") is None:
         board.write("/device.json", identity)
