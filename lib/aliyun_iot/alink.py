@@ -35,16 +35,16 @@ class Alink:
         self._number = int.from_bytes(os.urandom(4), "big")  # unlike what a reset left unanswered
         self._free = time.ticks_ms()
 
-    def settle(self, ask, batch):
-        """Ask for a batch, and one by one for what was refused or left out: dict of errors.
+    def settle(self, ask, batch, size=30):
+        """Ask for `size` at a time, then one by one what was refused or left out: dict of errors.
 
         ask: called with a list of sub-devices; gives a dict of those that failed to their error,
         None being one that the answer left out; raises RefusedError for all of them.
         """
         failed = {}
-        groups = [batch] if batch else []
+        groups = [batch[at : at + size] for at in range(0, len(batch), size)]
         while groups:
-            group = groups.pop()
+            group = groups.pop(0)
             try:
                 parts = self.insist(ask, group)
             except RefusedError as e:

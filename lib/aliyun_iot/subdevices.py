@@ -10,7 +10,7 @@ from binascii import crc32
 from micropython import const
 
 from .certificate import is_device_name, is_product_key, is_secret
-from .errors import BusyError, ConfigError, RefusedError
+from .errors import BusyError, ConfigError, ProtocolError, RefusedError
 from .sign import sign
 
 MOST = const(2000)  # sub-devices of one gateway, platform docs "Limits"
@@ -169,12 +169,19 @@ def answer(payload, number):
 
 
 def granted(data, batch):
-    """DeviceSecrets by sub-device out of a reply's list; what nobody asked for is left out."""
+    """DeviceSecrets by sub-device out of a reply's list; what nobody asked for is left out.
+
+    Raises ProtocolError if it is no list.
+    """
+    if not isinstance(data, list):
+        raise ProtocolError("registration: no list in the answer")
     secrets = {}
     for entry in entries(data):
         names = names_of(entry)
         if names in batch and is_secret(entry.get("deviceSecret")):
-            secrets[names] = entry["deviceSecret"]
+            secrets[batch[batch.index(names)]] = entry[
+                "deviceSecret"
+            ]  # the names in memory already
     return secrets
 
 
