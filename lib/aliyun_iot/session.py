@@ -49,7 +49,7 @@ class Session(MQTTClient):
         self.topics = []  # subscribed, to be subscribed again
         self.inbox = []  # (topic, payload) received while something else was waited for
         self.unacked = None  # (topic, payload) sent with QoS 1 when the connection was lost
-        self._expected = 0  # the answer that umqtt reads itself
+        self._expected = None  # the answer that umqtt reads itself
         self._suback = None
         self._pinged = False
         self.set_callback(self._receive)
@@ -211,7 +211,7 @@ class Session(MQTTClient):
         except (AssertionError, IndexError, TypeError, ValueError, MQTTException):
             raise ProtocolError("the platform sent something that is not MQTT")
         finally:
-            self._expected = 0
+            self._expected = None
             if not done:
                 self.close()
 

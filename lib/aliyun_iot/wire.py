@@ -148,7 +148,8 @@ class Stream:
         """Read into `buf` what is there, at least a byte: the count, None for nothing yet."""
         self.flush()
         count = self._io.readinto(buf)
-        if count == 0:
+        # TLS fills the buffer or has ended; asked once more, it would wait for TCP to end as well.
+        if count == 0 or count and self._io is not self.wire and count < len(buf):
             raise OSError(errno.ECONNRESET)
         if count and count < 0:  # as in `flush`
             raise OSError(-count)
