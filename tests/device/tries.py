@@ -1,9 +1,11 @@
 """main.py of a board that registers or connects many devices, one after the other.
 
 /tries.json holds {"do": "register" | "connect", "tries": n, "ms": deadline or null,
-"devices": [[DeviceName, DeviceSecret or null], ...]}. Each device makes `tries` tries; every one
+"devices": [[DeviceName, DeviceSecret or null], ...], "then": what a connected one does: null,
+"wait" for messages until none comes, "publish" with QoS 1, "subscribe"}. Each device makes `tries`
+tries; every one
 prints a line `try {"device":, "error": type or null, "text":, "code":, "retry":, "ms":, "stored":
-CRC-32 of the secret on flash or null}`. The last line is `tried`, with the heap's growth since
+CRC-32 of the secret on flash or null, "got": [length of each message]}`. The last line is `tried`, with the heap's growth since
 the first device.
 """
 
@@ -29,19 +31,33 @@ def stored():
         return None
 
 
-def one(do, device):
+def talk(session, then, got):
+    if then == "publish":
+        session.publish("/sys/a/b/c", b"x", qos=1)
+    elif then == "subscribe":
+        session.subscribe("/sys/a/b/c")
+    while then == "wait":
+        message = session.wait(100)
+        if message is None:
+            break
+        got.append(len(message[1]))
+
+
+def one(do, device, then):
     began = time.ticks_ms()
+    got = []
     told = {"error": None}
     try:
         if do == "register":
             device.register()
         else:
-            device.connect()
+            talk(device.connect(), then, got)
     except IotError as e:
         told = {"error": type(e).__name__, "text": str(e), "code": e.code, "retry": e.retry}
     except Exception as e:  # a defect: nothing else may come out
         sys.print_exception(e)
         told = {"error": "DEFECT " + type(e).__name__, "text": str(e)}
+    told["got"] = got
     told["ms"] = time.ticks_diff(time.ticks_ms(), began)
     if device.session:
         device.session.close()
@@ -64,7 +80,7 @@ def main():
             with open("/device.json", "w") as file:
                 json.dump({"deviceName": name, "deviceSecret": secret}, file)
         for _ in range(given["tries"]):
-            told = one(given["do"], Device.load(name))
+            told = one(given["do"], Device.load(name), given.get("then"))
             told["device"] = name
             told["stored"] = stored()
             print("try", json.dumps(told))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal
 
@@ -36,6 +36,8 @@ class Try:
     ms: int
     stored: int | None
     """CRC-32 of the secret on flash."""
+    got: list[int] = field(default_factory=list)
+    """Lengths of the messages that came."""
 
     @property
     def outcome(self) -> str:
@@ -46,11 +48,13 @@ class Try:
 class Tries:
     """Lets new devices try `exchange`. A context manager; `proxy` is this one's own."""
 
-    def __init__(self, bench: Bench, exchange: Exchange) -> None:
+    def __init__(self, bench: Bench, exchange: Exchange, port: int | None = None) -> None:
+        """port: of the server to talk to, where it is not the platform's."""
         self.bench = bench
         self.exchange = exchange
         platform = bench.platform
-        self.proxy = Proxy(platform.https_port if exchange == "https" else platform.mqtt_tls_port)
+        own = platform.https_port if exchange == "https" else platform.mqtt_tls_port
+        self.proxy = Proxy(port or own)
         self.grown = 0
         """Bytes by which the board's heap grew from its first device to its last."""
 
@@ -71,11 +75,13 @@ class Tries:
         plans: Sequence[Sequence[Fault]],
         ms: int = 3000,
         timeout: float = 600,
+        then: str | None = None,
         **product: Any,
     ) -> tuple[list[str], list[list[Try]], list[list[Passed]]]:
         """One new device for each plan; it tries as often as its plan has faults.
 
-        ms: deadline of each try. timeout: seconds for the whole. product: fields of product.json.
+        ms: deadline of each try. timeout: seconds for the whole. then: what a connected device
+        does, see tests/device/tries.py. product: fields of product.json.
         Returns the devices' names, their tries, and what went through the proxy in each.
         """
         tries = len(plans[0])
@@ -85,6 +91,7 @@ class Tries:
             "do": "connect" if connect else "register",
             "tries": tries,
             "ms": ms,
+            "then": then,
             "devices": [[n, self.bench.secret_of(n) if connect else None] for n in names],
         }
         ports = {"registerPort": self.proxy.port, "mqttPort": self.proxy.port}
@@ -141,4 +148,5 @@ def _try(told: dict[str, Any]) -> Try:
         told.get("retry", True),
         told["ms"],
         told["stored"],
+        told["got"],
     )
