@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(VENV)/bin/pip --disable-pip-version-check -q
+PORT_OPTION = $(if $(PORT),--port $(PORT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run run-gateway test lint platform board image clean
+.PHONY: help setup run run-gateway test lint platform board image deploy monitor identity erase-identity flash provision clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -29,14 +30,18 @@ $(VENV)/linkkit/ready: $(VENV)/ready requirements-linkkit.txt
 	@$(VENV)/linkkit/bin/pip --disable-pip-version-check -q install -r requirements-linkkit.txt
 	@touch $@
 
+$(VENV)/test-inputs/ready: $(VENV)/ready requirements-test-inputs.txt
+	@$(PIP) download --no-deps --only-binary :all: --require-hashes -d $(VENV)/test-inputs -r requirements-test-inputs.txt
+	@touch $@
+
 run: $(VENV)/ready ## the main job: a blank board registers, stores its secret, connects; twice
 	@$(PY) -m tools.story
 
 run-gateway: $(VENV)/ready ## a gateway brings 100 sub-devices online, reboots, and does it again
 	@$(PY) -m tools.gateway_story
 
-test: $(VENV)/ready $(VENV)/linkkit/ready ## the whole test suite
-	@$(PY) -m pytest -n 2
+test: $(VENV)/ready $(VENV)/linkkit/ready $(VENV)/test-inputs/ready ## the whole test suite; with PORT=... the board's part of it, on that board
+	@$(PY) -m pytest $(if $(PORT),-p no:xdist --port $(PORT),-n 2)
 
 lint: $(VENV)/ready $(VENV)/stubs/ready ## ruff, and type checks of the tools and of the device code
 	@$(VENV)/bin/ruff check .
@@ -52,6 +57,24 @@ board: $(VENV)/ready ## boot a simulated board against a running platform; leave
 
 image: $(VENV)/ready ## build the flash image from product.json and wifi.json
 	@$(PY) -m tools.image
+
+deploy: $(VENV)/ready ## put the package onto a board [PORT=...], follow its log until it is connected
+	@$(PY) -m tools.deploy $(PORT_OPTION)
+
+monitor: $(VENV)/ready ## follow a board's log [PORT=...]
+	@$(PY) -m tools.deploy monitor $(PORT_OPTION)
+
+identity: $(VENV)/ready ## what a board holds, secrets masked [PORT=...]
+	@$(PY) -m tools.deploy identity $(PORT_OPTION)
+
+erase-identity: $(VENV)/ready ## remove a board's device.json, after asking [PORT=...]
+	@$(PY) -m tools.deploy erase-identity $(PORT_OPTION)
+
+flash: $(VENV)/ready ## write firmware and files to a chip: FIRMWARE=file.bin [PORT=...]
+	@$(PY) -m tools.flash --firmware "$(FIRMWARE)" $(PORT_OPTION)
+
+provision: $(VENV)/ready ## write many boards: CSV=devices.csv [PORTS="..."]; see docs/factory.md
+	@$(PY) -m tools.provision "$(CSV)" $(foreach port,$(PORTS),--port $(port))
 
 clean: ## remove what the commands made, .venv included
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache

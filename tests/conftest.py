@@ -29,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--port", help="serial port of a real board that may lose its identity")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --port, only the tests that a real board can take."""
+    if config.getoption("--port"):
+        items[:] = [item for item in items if "plug_in" in getattr(item, "fixturenames", ())]
+
+
 @pytest.fixture
 def on_device(tmp_path: Path) -> Callable[..., Any]:
     """Run a script of tests/device in MicroPython: its last line, JSON, is the result.
