@@ -1,0 +1,215 @@
+"""The power goes, the flash fails, somebody resets: the identity is whole and the board comes back.
+
+The exhaustive sets run by `make faults`; here are those that are small, and a share of the others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tools.board import FlashFault
+from tools.faults import power
+from tools.faults.bench import CONNECTED, PRODUCT_KEY, PRODUCT_SECRET, Bench
+from tools.image import FlashLayout
+from tools.layout import ROOT
+
+OnDevice = Callable[..., Any]
+WAITING = r"trying again in .*\n"
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with Bench(tmp_path_factory.mktemp("bench")) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("scenario", "most"),
+    [
+        (power.FIRST_BOOT, None),
+        (power.MQTT_FIRST_BOOT, 6),
+        (power.REPLACING, None),
+        (power.SUBDEVICES_STORED, 12),
+        (power.FORGETTING, 12),
+    ],
+    ids=lambda value: value.name if isinstance(value, power.Scenario) else "",
+)
+def test_after_a_power_cut_the_board_ends_connected_with_the_one_valid_secret(
+    bench: Bench, scenario: power.Scenario, most: int | None
+) -> None:
+    tally = power.cut_everywhere(bench, scenario, most, seed=3)
+    assert tally.problems == []
+    assert tally.tried == (most or 18)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first save", "replacing"])
+def test_an_exception_at_any_call_leaves_the_old_or_the_new_record(
+    on_device: OnDevice, first: bool
+) -> None:
+    told = on_device("store_interrupts.py", {"first": first})
+    assert told["bad"] == []
+    assert told["tried"] == told["calls"] * 9
+    assert told["old"] > 0
+    assert told["new"] > 0
+
+
+@pytest.mark.parametrize("line", ["is not registered yet", "identity stored", "connected as"])
+def test_a_soft_reset_at_any_line_ends_connected(bench: Bench, line: str) -> None:
+    board = bench.board()
+    with board.power_on(max_boots=3) as session:
+        assert session.wait(line, 20) == "until"
+        session.send("\x03")
+        assert session.wait(None, 10) == "repl", session.output
+        session.send("\x04")
+        assert session.wait("soft reboot", 10) == "until"
+        since = len(session.output)
+        assert session.wait(CONNECTED, 20, since) == "until", session.output
+    assert bench.stored_secret(board) == bench.secret_of(board.mac)
+
+
+FILL = """
+n = 0
+try:
+    while True:
+        with open("/fill%d" % n, "wb") as file:
+            file.write(bytes(3000))
+        n += 1
+except OSError:
+    pass
+"""
+
+
+def test_a_full_flash_is_said_and_the_repl_is_reachable(bench: Bench) -> None:
+    boot = FILL + (ROOT / "boot.py").read_text()
+    board = bench.board(bench.image(boot=boot, layout=FlashLayout(size=64 * 4096)))
+    with board.power_on() as session:
+        assert session.wait(WAITING, 30) == "until", session.output
+        assert "device.json: cannot be written (error 28)" in session.output
+        session.send("\x03")
+        assert session.wait(None, 10) == "repl"
+        assert session.repl("print(6 * 7)") == "42\n"
+    board.write("/boot.py", (ROOT / "boot.py").read_bytes())
+    for path in board.files():
+        if path.startswith("/fill"):
+            board.write(path, None)
+    assert board.boot(CONNECTED, 20).ending == "until"
+    assert bench.stored_secret(board) == bench.secret_of(board.mac)
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["refuses", "forgets silently"])
+def test_flash_that_cannot_be_written_keeps_the_old_secret_and_is_said(
+    bench: Bench, silent: bool
+) -> None:
+    board, before = power.REPLACING.prepare(bench)
+    board.flash_fault = FlashFault(None, silent)
+    with board.power_on() as session:
+        assert session.wait("device.json: (cannot|flash did not keep)", 30) == "until"
+        session.send("\x03")
+        assert session.wait(None, 10) == "repl"
+    assert {bench.stored_secret(board)} == before
+    board.flash_fault = None
+    result = board.boot(CONNECTED, 30)
+    assert result.ending == "until", result.output
+    assert bench.stored_secret(board) == bench.secret_of(board.mac)
+
+
+def test_flash_that_cannot_be_written_still_connects_with_what_it_holds(bench: Bench) -> None:
+    board = bench.board()
+    assert board.boot(CONNECTED, 20).ending == "until"
+    board.flash_fault = FlashFault()
+    assert board.boot(CONNECTED, 20).ending == "until"
+
+
+@pytest.mark.parametrize("wrong", ["zeros", "half of it", "another board's"])
+def test_a_record_gone_bad_is_named_and_an_active_device_says_what_to_do(
+    bench: Bench, wrong: str
+) -> None:
+    board = bench.board()
+    assert board.boot(CONNECTED, 20).ending == "until"
+    record = board.read("/device.json")
+    assert record is not None
+    other = json.loads(record) | {"deviceName": "246f28999999"}
+    del other["check"]
+    bad = {
+        "zeros": bytes(len(record)),
+        "half of it": record[: len(record) // 2],
+        "another board's": json.dumps(other).encode(),
+    }[wrong]
+    board.write("/device.json", bad)
+    result = board.boot(WAITING, 20)
+    assert "device.json: not JSON" in result.output or "another device's" in result.output
+    assert "already active" in result.output
+    assert "reset or re-add it" in result.output
+    assert board.read("/device.json") == bad
+    bench.platform.reset(PRODUCT_KEY, board.mac)
+    assert board.boot(CONNECTED, 20).ending == "until"
+    assert bench.stored_secret(board) == bench.secret_of(board.mac)
+
+
+def test_a_refused_secret_is_kept_until_its_successor_is_stored(bench: Bench) -> None:
+    board, before = power.REPLACING.prepare(bench)
+    bench.platform.faults.register_code(6289, 2)
+    with board.power_on() as session:
+        assert session.wait(r"code 6289.*\n", 30) == "until", session.output
+        assert session.wait(CONNECTED, 30, len(session.output)) == "until", session.output
+    waits = [int(x) for x in _waits(session.output)]
+    assert waits
+    assert min(waits) >= 30
+    assert bench.stored_secret(board) == bench.secret_of(board.mac)
+    assert {bench.secret_of(board.mac)} != before
+
+
+def test_a_refused_secret_without_product_secret_is_kept_and_tried_slowly(bench: Bench) -> None:
+    name = bench.devices(1)[0]
+    device = {"productKey": PRODUCT_KEY, "deviceName": name, "deviceSecret": "wrong"}
+    board = bench.board(bench.image(bench.product(productSecret=None), device=device))
+    with board.power_on() as session:
+        for _ in range(3):
+            assert session.wait(WAITING, 30, len(session.output)) == "until"
+    assert "CONNACK 5" in session.output
+    assert min(int(wait) for wait in _waits(session.output)) >= 30
+    assert bench.platform.record.events("register", PRODUCT_KEY, name) == []
+    assert bench.stored_secret(board) == "wrong"
+
+
+def _waits(output: str) -> list[str]:
+    return [line.split()[-2] for line in output.splitlines() if "trying again in" in line]
+
+
+@pytest.mark.parametrize("small", [True, False], ids=["in the directory", "in blocks"])
+def test_a_forgotten_product_secret_is_nowhere_on_the_flash(bench: Bench, small: bool) -> None:
+    product = bench.product(forgetProductSecret=True)
+    if small:  # a file this small lies in the log of its directory
+        product = {name: product[name] for name in ("productKey", "productSecret")}
+        product["forgetProductSecret"] = True
+    board = bench.board(bench.image(product, layout=FlashLayout(size=64 * 4096)))
+    board.resolve = {
+        "iot-auth.cn-shanghai.aliyuncs.com": f"127.0.0.1:{bench.https.port}",
+        f"{PRODUCT_KEY}.iot-as-mqtt.cn-shanghai.aliyuncs.com": f"127.0.0.1:{bench.mqtt.port}",
+        "localhost": "127.0.0.1",
+    }
+    assert PRODUCT_SECRET.encode() in board.flash
+    result = board.boot("message on", 30)
+    assert result.ending == "until", result.output
+    assert PRODUCT_SECRET.encode() not in board.flash
+    assert board.boot("message on", 20).flash_operations == 0
+
+
+def test_a_board_that_forgot_still_knows_whose_record_is_its_own(bench: Bench) -> None:
+    boards = [bench.board(bench.image(bench.product(forgetProductSecret=True))) for _ in range(2)]
+    for board in boards:
+        assert board.boot("message on", 30).ending == "until"
+    boards[0].write("/device.json", boards[1].read("/device.json"))
+    result = boards[0].boot("stopped", 20)
+    assert "productSecret: missing (and device.json: it is another device's)" in result.output
+
+
+def test_a_product_secret_is_not_forgotten_before_the_device_secret_worked(bench: Bench) -> None:
+    board = bench.board(bench.image(bench.product(forgetProductSecret=True)))
+    bench.platform.faults.connack(5)
+    assert board.boot(WAITING, 20).ending == "until"
+    assert PRODUCT_SECRET.encode() in (board.read("/product.json") or b"")
