@@ -22,10 +22,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tools.bench.modules import import_order
-from tools.bench.packages import pypi_hmac
+from tools.bench.packages import HMAC, pypi_modules
 from tools.bench.place import BOOT_SECONDS, DEVICE, Flow, Place, script_text
 from tools.bench.results import Section, Table, number
-from tools.image import compile_source
 
 STEP = 0.25
 ABOVE = 3
@@ -96,10 +95,7 @@ def in_use(place: Place, main: str = "") -> float:
 
 def naive_pypi(place: Place) -> Flow:
     """The naive first boot with micropython-lib's HMAC from PyPI in place of eight lines."""
-    files = {
-        f"/lib/{name.removesuffix('.py')}.mpy": compile_source(source, name, 3)
-        for name, source in pypi_hmac().items()
-    }
+    files = pypi_modules(*HMAC)
     return place.naive_first_boot(signing="signing_pypi.py", files=files)
 
 

@@ -1,4 +1,4 @@
-"""micropython-lib's HMAC as PyPI has it, for the peer that uses it.
+"""micropython-lib's HMAC and urlencode as PyPI has them, to measure beside the package's own.
 
 The packages are bare source archives without setup files, from 2017 and 2018; later versions are
 not on PyPI. `unearth` downloads them from whatever index pip is configured for.
@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from tools.image import compile_source
 from tools.layout import ROOT
 
 FOLDER = ROOT / ".venv" / "bench"
@@ -29,6 +30,18 @@ PACKAGES = {
     "micropython-warnings==0.1.1": (
         "7a2f34e45f839c58194fcd44f3570dcd0a0e58be1aa6efd20def97408ff19315",
         ("warnings.py",),
+    ),
+    "micropython-urllib.parse==0.5.2": (
+        "882b7c2f47aee397b109d7544495e67f5e0a908b5daf522f8c4670f770a92f13",
+        ("urllib/parse.py",),
+    ),
+    "micropython-collections==0.1.3": (
+        "3677dc63efaaa28275b0572c4b4f44035d5fd6da5d126a105de6a743f697293c",
+        ("collections/__init__.py",),
+    ),
+    "micropython-collections.defaultdict==0.3": (
+        "f1ff5737ede88fee29cfc1d208c5191445327e76624059f99a205659bdcc6cf9",
+        ("collections/defaultdict.py",),
     ),
 }
 """Requirement -> SHA-256 of the archive, and the files taken out of it."""
@@ -54,9 +67,22 @@ def _fetch(requirement: str, digest: str, files: tuple[str, ...]) -> None:
                 target.write_bytes(content.read())
 
 
-def pypi_hmac() -> dict[str, bytes]:
-    """Module path such as "hashlib/_sha256.py" -> source. Downloads what is not there yet."""
+def pypi_modules(*requirements: str) -> dict[str, bytes]:
+    """Path on a board such as "/lib/hmac.mpy" -> code. Downloads what is not there yet.
+
+    requirements: the beginnings of some in `PACKAGES`; all of them by default.
+    """
+    found = {}
     for requirement, (digest, files) in PACKAGES.items():
+        if requirements and not requirement.startswith(requirements):
+            continue
         if not all((FOLDER / name).exists() for name in files):
             _fetch(requirement, digest, files)
-    return {name: (FOLDER / name).read_bytes() for _, files in PACKAGES.values() for name in files}
+        for name in files:
+            code = compile_source((FOLDER / name).read_bytes(), name, 3)
+            found[f"/lib/{name.removesuffix('.py')}.mpy"] = code
+    return found
+
+
+HMAC = ("micropython-hmac", "micropython-hashlib", "micropython-warnings")
+URLENCODE = ("micropython-urllib", "micropython-collections")

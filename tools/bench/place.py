@@ -26,6 +26,8 @@ NAIVE = HERE / "naive"
 DEVICE = HERE / "device"
 SENSOR_KEY = "a1SensorKey"
 BOOT_SECONDS = 20
+MOST_SECONDS = 120
+"""Deadlines of a short flow, and of any."""
 
 REPLIED = r"post_reply.*\n"
 """The platform's answer to the first property post: the end of every flow."""
@@ -50,6 +52,13 @@ class Flow:
         board = self.board()
         board.heap = None if heap is None else f"{int(heap * 1024)}w"
         return board.boot(f"{self.done}|{FAILED}", timeout)
+
+    def checked(self) -> BootResult:
+        """One power cycle that gets through. Raises RuntimeError with its output if not."""
+        result = self.run(timeout=MOST_SECONDS)
+        if result.ending != "until" or not good(result, self.done):
+            raise RuntimeError(f"{self.name}: {result.ending}: {result.output}")
+        return result
 
     def passes(self, heap: float) -> bool:
         """Whether it gets through at the first try, without a complaint."""
