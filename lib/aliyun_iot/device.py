@@ -42,12 +42,17 @@ def _read_product(name):
     from . import certificate
 
     try:
-        with open(_PRODUCT) as file:
-            fields = json.load(file)
+        try:
+            with open(_PRODUCT) as file:
+                fields = json.load(file)
+        except OSError:
+            from . import nvs
+
+            fields = nvs.product(_PRODUCT)
         if name and isinstance(fields, dict):
             fields["deviceName"] = name
         return certificate.product(fields, machine.unique_id()), None
-    except OSError:
+    except (OSError, ImportError):
         problem = ConfigError("product.json: missing")
     except (ValueError, UnicodeError):
         problem = ConfigError("product.json: not JSON, or not UTF-8")
@@ -81,7 +86,7 @@ class Device:
             product, problem = _read_product(device_name)
             record, why = store.load(_DEVICE, lambda record: certificate.device(record, product))
         finally:
-            forget("certificate", "hmac", "sign", "store")
+            forget("certificate", "hmac", "nvs", "sign", "store")
         for field in ("productKey", "productSecret"):
             if problem is None and not product.get(field):
                 problem = ConfigError("product.json: {}: missing".format(field))
