@@ -244,6 +244,21 @@ def test_without_a_callback_the_first_error_is_raised(on_device: OnDevice) -> No
     assert got["results"][1] == 4
 
 
+def test_without_a_callback_the_other_batches_are_done_before_the_error_is_raised(
+    on_device: OnDevice,
+) -> None:
+    rules = [{"tail": "sub/register", "refuse": {"sensor-0003": 6100, "sensor-0070": 6288}}]
+    got = talk(on_device, ["bring_online", sensors(90)], ["stored"], rules=rules)
+    assert (got["results"][0]["code"], got["results"][1]) == (6100, 88)
+    assert len(requests(got, "combine/batch_login")) == 9
+
+
+def test_an_unknown_sign_method_is_refused_when_the_gateway_is_made(on_device: OnDevice) -> None:
+    got = talk(on_device, ["reboot", "hmacsha512"])
+    assert got["results"][0]["error"] == "ConfigError"
+    assert got["results"][0]["text"].startswith("signMethod: expected hmacmd5, hmacsha1")
+
+
 def test_login_without_a_certificate_says_so(on_device: OnDevice) -> None:
     got = talk(on_device, ["login", ONE], ["add_topology", ONE])
     assert [result["error"] for result in got["results"]] == ["ConfigError"] * 2

@@ -317,3 +317,26 @@ def test_a_topology_of_2000_is_listed_without_being_held_in_memory(
     board.heap = "64wK"
     total = sum(range(2000))
     assert f"2000 {total}\n2000 {2 * total}\n" in boot(board).output
+
+
+def test_memory_does_not_grow_with_the_number_of_sub_devices(
+    platform: LocalPlatform, gateway: MakeGateway
+) -> None:
+    platform.registry.add_devices(SENSOR_KEY, [f"node-{number:05}" for number in range(330)])
+    board = gateway(
+        "import gc\n"
+        "class Nodes:\n"
+        "    def __init__(self, first, end):\n        self.range = range(first, end)\n"
+        "    def __iter__(self):\n"
+        "        for n in self.range:\n            yield 'a1SensorKey', 'node-%05d' % n\n"
+        "for end in (30, 330):\n"
+        "    print(gateway.bring_online(Nodes(end // 11, end)), 'online')\n"
+        "    gc.collect()\n    print('used', gc.mem_alloc())\n"
+        "print('the end')\n"
+    )
+    board.heap = "80wK"
+    output = boot(board).output
+    few, many = (int(used) for used in re.findall(r"used (\d+)", output))
+    assert "28 online" in output
+    assert "300 online" in output
+    assert many <= few + 512

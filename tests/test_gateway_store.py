@@ -87,7 +87,7 @@ def test_removed_ones_make_room_once_all_pages_are_in_use(on_device: OnDevice) -
     full, _, again, found, full_again = got["results"][-5:]
     assert full == {"error": "StoreError", "text": "/ram/subdevices: no room for more than 2010"}
     assert again is None
-    assert 100 <= found["sensor-3000"][0] < 120
+    assert 90 <= found["sensor-3000"][0] < 120  # on the pages that had room
     assert full_again == full
     assert (got["stored"], len(got["pages"])) == (2010, 67)
 

@@ -17,6 +17,7 @@ from .log import log
 # Below the limits of 30 messages and 200 logins a second (platform docs "Limits").
 _REQUEST_MS = const(40)
 _LOGIN_MS = const(6)
+_KINDS = (b"sub", b"topo", b"list", b"proxy")
 
 
 class Alink:
@@ -34,6 +35,8 @@ class Alink:
         self.names = (session.product_key, session.device_name)
         self._number = int.from_bytes(os.urandom(4), "big")  # unlike what a reset left unanswered
         self._free = time.ticks_ms()
+        self._thing = self._topic("thing/").encode()
+        self._combine = self._topic("combine/").encode()
 
     def settle(self, ask, batch, size=30):
         """Ask for `size` at a time, then one by one what was refused or left out: dict of errors.
@@ -130,7 +133,6 @@ class Alink:
         """Whether `topic`, bytes, is that of a reply to one of these requests."""
         if not topic.endswith(b"_reply"):
             return False
-        for start in ("thing/sub/", "thing/topo/", "thing/list/", "thing/proxy/", "combine/"):
-            if topic.startswith(self._topic(start).encode()):
-                return True
-        return False
+        if topic.startswith(self._thing):
+            return topic[len(self._thing) :].split(b"/")[0] in _KINDS
+        return topic.startswith(self._combine)

@@ -9,10 +9,10 @@ do that can be gone through repeatedly, of up to 2,000; memory does not grow wit
 The list is checked before anything is sent: ConfigError names the entry that is wrong. Batches
 that the platform refuses are asked for one by one to find the bad one. `each`, where given, is
 called with (product_key, device_name, error) for each sub-device, error being None or an IotError;
-without it the first error is raised, once its batch is done.
+without it the first error is raised when all others are done.
 
-Beside those, NetworkError, ProtocolError and BusyError are raised where asking again did not help
-(see `alink`), and StoreError. Messages that come meanwhile stay in the session's inbox.
+Beside those, NetworkError, ProtocolError and BusyError are raised at once where asking again did
+not help (see `alink`), and StoreError. Messages that come meanwhile stay in the session's inbox.
 """
 
 import time
@@ -89,6 +89,7 @@ class Gateway(Steps):
             wait = 0
         self._next = time.ticks_add(time.ticks_ms(), wait + self.spacing)
         count = 0
+        first = None
         for batch, known in found:
             if wait and any(
                 _bit(self.online, known[names][0]) for names in batch if names in known
@@ -97,7 +98,9 @@ class Gateway(Steps):
                 wait = 0
             failed = self._bring(batch, known)
             count += len(batch) - len(failed)
-            self._report(batch, failed, each)
+            first = first or _report(batch, failed, each)
+        if first:
+            raise first
         return count
 
     def _bring(self, batch, known):
@@ -190,16 +193,11 @@ class Gateway(Steps):
 
     def _each_batch(self, subdevices, work, each):
         subs.check(subdevices, self.names)
+        first = None
         for batch in subs.batches(subdevices, _BATCH):
-            self._report(batch, work(batch), each)
-
-    def _report(self, batch, failed, each):
-        for names in batch:
-            error = failed.get(names)
-            if each:
-                each(names[0], names[1], error)
-            elif error:
-                raise error
+            first = first or _report(batch, work(batch), each)
+        if first:
+            raise first
 
     # --- what comes in
 
@@ -258,6 +256,17 @@ class Gateway(Steps):
         session.subscribe(topic)
         # The session would subscribe again at its next connect, when the sub-device is offline.
         session.topics.remove(topic)
+
+
+def _report(batch, failed, each):
+    """Tell the application of a batch: None, or the first error if there is no `each`."""
+    for names in batch:
+        error = failed.get(names)
+        if each:
+            each(names[0], names[1], error)
+        elif error:
+            return error
+    return None
 
 
 def _bit(marks, place):

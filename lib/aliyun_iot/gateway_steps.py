@@ -50,6 +50,7 @@ class Steps(Alink):
 
     def _keep(self, batch, data):
         secrets = subs.granted(data, batch)
+        data.clear()  # the answer makes room for the page
         self.store.save(secrets)
         return {names: None for names in batch if names not in secrets}
 

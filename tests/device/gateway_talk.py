@@ -184,7 +184,7 @@ def main(given):
                 session.online()
                 result = None
             elif name == "reboot":
-                gate = gateway.Gateway(session)
+                gate = gateway.Gateway(session, *arguments)
                 result = None
             elif name == "stored":
                 result = len(list(gate.store))
