@@ -2,11 +2,11 @@
 
 /tries.json holds {"do": "register" | "connect", "tries": n, "ms": deadline or null,
 "devices": [[DeviceName, DeviceSecret or null], ...], "then": what a connected one does: null,
-"wait" for messages until none comes, "publish" with QoS 1, "subscribe"}. Each device makes `tries`
-tries; every one
-prints a line `try {"device":, "error": type or null, "text":, "code":, "retry":, "ms":, "stored":
-CRC-32 of the secret on flash or null, "got": [length of each message]}`. The last line is `tried`, with the heap's growth since
-the first device.
+"wait" for messages until none comes, "publish" with QoS 1, "subscribe"}.
+
+Each device makes `tries` tries; every one prints a line `try {"device":, "error": type or null,
+"text":, "code":, "retry":, "ms":, "stored": CRC-32 of the secret on flash or null, "got": [length
+of each message]}`. The last line is `tried`, with the heap's growth since the first device.
 """
 
 import gc
