@@ -50,7 +50,7 @@ lint: $(VENV)/ready $(VENV)/stubs/ready ## ruff, and type checks of the tools an
 	@$(VENV)/bin/mypy --config-file firmware/mypy.ini
 
 platform: $(VENV)/ready ## run the local IoT Platform
-	@$(PY) -m tools.iot_platform
+	@$(PY) -m tools.iot_platform $(if $(wildcard product.json),--product product.json)
 
 board: $(VENV)/ready ## boot a simulated board against a running platform; leaves a REPL
 	@$(PY) -m tools.board
