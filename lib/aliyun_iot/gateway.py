@@ -218,6 +218,8 @@ class Gateway(Steps):
         """
         if self.is_reply(topic):
             return True
+        if not topic.startswith(b"/ext/error/") and not topic.startswith(self._thing + b"topo/"):
+            return False  # most messages: what follows is not even loaded for them
         from . import notices
 
         return notices.handle(self, topic, payload)
