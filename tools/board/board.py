@@ -54,7 +54,8 @@ class Board:
         resolve: the DNS: name -> address, or name:port -> address:port; "*" is any name.
         wifi: networks in the air: ssid -> password, "*" being any; an int is the status that
           joining ends with; None (the default) lets every network be joined. {} is radio silence.
-        ntp: "ok"; "blocked" (it times out); "lies:<time>", Unix seconds or "2027-01-01 00:00:00".
+        ntp: "ok"; "blocked" (it times out); "short" (too few bytes come); "lies:<time>", Unix
+          seconds or "2027-01-01 00:00:00".
         heap: of the interpreter, as `-X heapsize=` takes it: "64wK" is 64 KiB of a 32-bit chip.
         power_cut: applies to the next boot only. flash_fault: stays until it is set to None.
         firmware: version that `sys.implementation` gives.
@@ -121,7 +122,7 @@ class Board:
 
     @property
     def ntp(self) -> str:
-        """The time server: "ok", "blocked" or "lies:<time>"."""
+        """The time server: "ok", "blocked", "short" or "lies:<time>"."""
         return self._ntp
 
     @ntp.setter
@@ -129,10 +130,10 @@ class Board:
         kind, _, moment = behaviour.partition(":")
         if kind == "lies":
             self._put("ntp", str(_unix_seconds(moment)))
-        elif behaviour in ("ok", "blocked"):
+        elif behaviour in ("ok", "blocked", "short"):
             self._put("ntp", behaviour)
         else:
-            raise ValueError(f'ntp: "{behaviour}"; expected ok, blocked or lies:<time>')
+            raise ValueError(f'ntp: "{behaviour}"; expected ok, blocked, short or lies:<time>')
         self._ntp = behaviour
 
     # --- what it keeps

@@ -24,6 +24,8 @@ def _ask():
         # The chip waits for `timeout` seconds; nothing here depends on how long.
         _utime.sleep_ms(20)
         raise OSError(errno.ETIMEDOUT)
+    if answer == "short":
+        raise ValueError("buffer too small")  # what `struct` says to an answer of a few bytes
     if answer == "ok":
         return _utime.time() - float(link.read("clock"))
     return float(answer)

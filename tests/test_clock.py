@@ -1,0 +1,186 @@
+"""The clock that certificates are checked against: NTP that answers, is blocked, or lies."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+
+from tools.board import Board
+from tools.faults.bench import CONNECTED, PRODUCT_KEY, Bench
+from tools.image.build import build_time
+from tools.iot_platform import Certificate
+
+DAY = 86400
+YEAR = 365 * DAY
+BUILT = build_time() + 30 * DAY  # the clock's floor on these boards: real time stays out of it
+WAITING = r"trying again in .*\n"
+NEVER_SET = "the clock was never set: no NTP"
+
+
+def moment(seconds: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).replace(tzinfo=None)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with Bench(tmp_path_factory.mktemp("bench")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def later(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A platform whose certificate is valid from 100 to 500 days after the image was built."""
+    valid = Certificate(not_before=moment(BUILT + 100 * DAY), not_after=moment(BUILT + 500 * DAY))
+    with Bench(tmp_path_factory.mktemp("later"), certificate=valid) as running:
+        yield running
+
+
+def board_of(bench: Bench, ntp: str, **image: Any) -> Board:
+    return bench.board(bench.image(built=BUILT, **image), ntp=ntp)
+
+
+def lies(seconds: float) -> str:
+    return f"lies:{int(seconds)}"
+
+
+def said(board: Board, until: str = CONNECTED) -> str:
+    result = board.boot(until, timeout=20)
+    assert result.ending == "until", result.output
+    return result.output
+
+
+def test_the_clock_is_set_by_ntp(bench: Bench) -> None:
+    board = board_of(bench, lies(BUILT + 50 * DAY))
+    said(board)
+    assert BUILT + 50 * DAY <= board.clock < BUILT + 50 * DAY + 30
+
+
+def test_without_ntp_the_floor_is_the_time_the_image_was_built(bench: Bench) -> None:
+    board = board_of(bench, "blocked")
+    assert "clock: no NTP" in said(board)
+    assert BUILT <= board.clock < BUILT + 30
+
+
+@pytest.mark.parametrize(
+    "told",
+    [BUILT - DAY, BUILT + 21 * YEAR, 0, 2**32 - 1],
+    ids=["before", "decades", "1970", "2106"],
+)
+def test_ntp_that_lies_is_not_believed(bench: Bench, told: int) -> None:
+    board = board_of(bench, lies(told))
+    assert "NTP tells an impossible time" in said(board)
+    assert BUILT <= board.clock < BUILT + 30
+
+
+def test_an_answer_too_short_for_ntp_is_no_ntp(bench: Bench) -> None:
+    board = board_of(bench, "short")
+    assert "clock: no NTP" in said(board)
+
+
+def test_a_broken_build_json_leaves_the_releases_own_date_as_floor(bench: Bench) -> None:
+    for content in (b"", b"[]", b'{"time": "soon"}', b'{"time": true}'):
+        board = board_of(bench, "blocked", files={"/build.json": content})
+        said(board, "is not registered yet")
+        assert 1795392000 <= board.clock < 1795392000 + 30
+
+
+@pytest.mark.parametrize("flow", ["register", "connect"])
+def test_a_verification_that_fails_while_the_clock_was_never_set_says_so(
+    later: Bench, flow: str
+) -> None:
+    device = None
+    if flow == "connect":
+        (name,) = later.devices(1)
+        device = {"productKey": PRODUCT_KEY, "deviceName": name, "deviceSecret": "x"}
+    product = later.product(productSecret=None) if device else later.product()
+    board = later.board(later.image(product, device=device, built=BUILT), ntp="blocked")
+    output = said(board, WAITING)
+    assert "validity starts in the future" in output
+    assert NEVER_SET in output
+
+
+def test_a_verification_that_fails_though_the_clock_is_set_does_not_blame_it(
+    later: Bench,
+) -> None:
+    board = board_of(later, lies(BUILT + 50 * DAY))
+    assert NEVER_SET not in said(board, WAITING)
+
+
+def test_ntp_is_asked_again_when_it_was_blocked(later: Bench) -> None:
+    board = board_of(later, "blocked")
+    with board.power_on() as session:
+        assert session.wait(WAITING, 20) == "until"
+        board.ntp = lies(BUILT + 200 * DAY)
+        assert session.wait(CONNECTED, 20) == "until", session.output
+
+
+def test_ntp_is_asked_again_when_what_it_told_may_have_been_a_lie(later: Bench) -> None:
+    board = board_of(later, lies(BUILT + 5 * YEAR))
+    with board.power_on() as session:
+        assert session.wait(r"has expired.*\n", 20) == "until", session.output
+        board.ntp = lies(BUILT + 200 * DAY)
+        assert session.wait(CONNECTED, 20) == "until", session.output
+
+
+def test_a_clock_that_runs_on_through_a_reset_is_kept(bench: Bench) -> None:
+    main = (
+        "import machine, aliyun_iot, time\nprint('source', aliyun_iot.time_source)\n"
+        "if machine.reset_cause() == machine.PWRON_RESET: machine.reset()\n"
+    )
+    board = board_of(bench, lies(BUILT + 50 * DAY), main=main)
+    with board.power_on(max_boots=2) as session:
+        assert session.wait("source ntp", 10) == "until"
+        board.ntp = "blocked"
+        assert session.wait("source kept", 10) == "until", session.output
+        assert board.clock >= BUILT + 50 * DAY
+
+
+def answer_with(bench: Bench, board: Board, date: str) -> None:
+    """Arm an answer to the board's registration that carries this Date."""
+    record = bench.platform.registry.device(PRODUCT_KEY, board.mac)
+    data = {
+        "deviceName": board.mac,
+        "deviceSecret": record.device_secret,
+        "productKey": PRODUCT_KEY,
+    }
+    body = json.dumps({"code": 200, "data": data, "message": "success"})
+    bench.platform.faults.raw_http(
+        f"HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+    )
+
+
+def test_an_authenticated_date_moves_a_clock_that_nobody_set_forward(bench: Bench) -> None:
+    board = board_of(bench, "blocked")
+    answer_with(bench, board, formatdate(BUILT + 300 * DAY, usegmt=True))
+    said(board)
+    assert BUILT + 300 * DAY <= board.clock < BUILT + 300 * DAY + 30
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        formatdate(BUILT - DAY, usegmt=True),
+        formatdate(BUILT + 30 * YEAR, usegmt=True),
+        "soon",
+        "Sun, 06 Foo 2027 08:49:37 GMT",
+        "Sunday, 06-Nov-27 08:49:37 GMT",
+        "",
+    ],
+)
+def test_a_date_that_is_wrong_or_backward_is_not_heeded(bench: Bench, date: str) -> None:
+    board = board_of(bench, "blocked")
+    answer_with(bench, board, date)
+    said(board)
+    assert BUILT <= board.clock < BUILT + 100 * DAY
+
+
+def test_a_date_does_not_move_a_clock_that_ntp_set(bench: Bench) -> None:
+    board = board_of(bench, lies(BUILT + 50 * DAY))
+    answer_with(bench, board, formatdate(BUILT + 300 * DAY, usegmt=True))
+    said(board)
+    assert board.clock < BUILT + 51 * DAY

@@ -1,0 +1,49 @@
+"""`python -m tools.faults exhaustive | fuzz | soak | fleet | report`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+
+def main() -> int:
+    """Run one experiment; 1 when it found a problem."""
+    parser = argparse.ArgumentParser(prog="python -m tools.faults", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    workers = max(2, os.cpu_count() or 2)
+    exhaustive = commands.add_parser("exhaustive", help="every power cut, every byte")
+    exhaustive.add_argument("--workers", type=int, default=workers, help="processes")
+    fuzz = commands.add_parser("fuzz", help="mutated HTTP answers and MQTT streams")
+    fuzz.add_argument("--cases", type=int, default=100_000, help="of each kind")
+    soak = commands.add_parser("soak", help="boots with random faults of all kinds")
+    soak.add_argument("--boots", type=int, default=400, help="at least so many")
+    for command in (fuzz, soak):
+        command.add_argument("--seed", type=int, default=1)
+        command.add_argument("--workers", type=int, default=workers, help="processes")
+    commands.add_parser("fleet", help="a thousand devices powered on at once: a picture")
+    commands.add_parser("report", help="write docs/reliability.md from what the others found")
+    asked = parser.parse_args()
+    if asked.command == "exhaustive":
+        from tools.faults import exhaustive as experiment
+
+        return 0 if experiment.run(asked.workers) else 1
+    if asked.command == "fuzz":
+        from tools.faults import fuzz as fuzzing
+
+        return 0 if fuzzing.run(asked.cases, asked.seed, asked.workers) else 1
+    if asked.command == "soak":
+        from tools.faults import soak as soaking
+
+        return 0 if soaking.run(asked.boots, asked.seed, asked.workers) else 1
+    if asked.command == "fleet":
+        from tools.faults import fleet
+
+        return fleet.run()
+    from tools.faults import report
+
+    return report.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

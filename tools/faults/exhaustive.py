@@ -1,0 +1,64 @@
+"""`make faults`: every power cut and every byte of the network, counted."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from tools.faults import network, power
+from tools.faults.bench import Bench
+from tools.faults.tally import Tally, keep
+from tools.faults.tries import EXCHANGES, Exchange
+
+
+def _power(name: str) -> Tally:
+    scenario = next(each for each in power.SCENARIOS if each.name == name)
+    with tempfile.TemporaryDirectory() as folder, Bench(Path(folder)) as bench:
+        return power.cut_everywhere(bench, scenario, workers=1)
+
+
+def _cut(exchange: Exchange) -> Tally:
+    with tempfile.TemporaryDirectory() as folder, Bench(Path(folder)) as bench:
+        return network.cuts(bench, exchange, "cut")
+
+
+def _reset(exchange: Exchange) -> Tally:
+    with tempfile.TemporaryDirectory() as folder, Bench(Path(folder)) as bench:
+        return network.cuts(bench, exchange, "reset")
+
+
+def _stall(exchange: Exchange) -> Tally:
+    with tempfile.TemporaryDirectory() as folder, Bench(Path(folder)) as bench:
+        return network.stalls(bench, exchange)
+
+
+def _slow(exchange: Exchange) -> Tally:
+    with tempfile.TemporaryDirectory() as folder, Bench(Path(folder)) as bench:
+        return network.slowness(bench, exchange)
+
+
+def _lost(exchange: Exchange) -> Tally:
+    with tempfile.TemporaryDirectory() as folder, Bench(Path(folder)) as bench:
+        return network.lost_answers(bench, exchange, times=4)
+
+
+def run(workers: int = 2) -> bool:
+    """All of it, a row printed as each is done, in the order of the table. False: a problem."""
+    jobs: list[tuple[Callable[..., Tally], str]] = [
+        (_power, scenario.name) for scenario in power.SCENARIOS
+    ]
+    for work in (_cut, _reset, _stall, _slow):
+        jobs += [(work, exchange) for exchange in EXCHANGES]
+    jobs += [(_lost, exchange) for exchange in EXCHANGES if exchange != "connect"]
+    tallies = []
+    with ProcessPoolExecutor(workers) as pool:
+        for future in [pool.submit(work, argument) for work, argument in jobs]:
+            tally = future.result()
+            tally.show()
+            tallies.append(tally)
+    keep("faults", tallies)
+    problems = sum(len(tally.problems) for tally in tallies)
+    print(f"{sum(tally.tried for tally in tallies)} cases, {problems} problems")
+    return not problems
