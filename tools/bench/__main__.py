@@ -12,12 +12,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from tools.bench import heap
+from tools.bench import flash, heap, timing, wire
 from tools.bench.place import Place
 from tools.bench.results import Section, Table
 
 PARTS: dict[str, Callable[[Place, bool], Section]] = {
     "heap": heap.section,
+    "flash": flash.section,
+    "wire": wire.section,
+    "time": timing.section,
 }
 
 

@@ -35,6 +35,10 @@ def totals(optimise: int) -> dict[str, int]:
     }
 
 
+def _direct_sizes() -> list[tuple[int, dict[str, int]]]:
+    return [(totals(optimise)["direct"], sizes(optimise)) for optimise in (0, 3)]
+
+
 def uses(place: Place, quick: bool) -> dict[str, FlashUse]:
     """Flow -> what it did to the flash."""
     base, more = (1, 2) if quick else (30, 31)
@@ -46,8 +50,7 @@ def uses(place: Place, quick: bool) -> dict[str, FlashUse]:
     found["one sub-device more"] = FlashUse(
         many.programs - few.programs,
         many.erases - few.erases,
-        many.bytes_read - few.bytes_read,
-        many.bytes_programmed - few.bytes_programmed,
+        bytes_programmed=many.bytes_programmed - few.bytes_programmed,
     )
     return found
 
@@ -71,6 +74,9 @@ def section(place: Place, quick: bool) -> Section:
         part.figures[f"flash.{what}.O3"] = totals(3)[what]
         label = "direct device together" if what == "direct" else "everything together"
         rows.append((label, "", number(totals(0)[what]), number(totals(3)[what])))
+    without = [size - found["registration_mqtt"] for size, found in _direct_sizes()]
+    label = "direct device without registration over MQTT"
+    rows.append((label, "", number(without[0]), number(without[1])))
     part.tables.append(Table("Bytes of .mpy", ("module", "needed by", "-O0", "-O3"), rows))
     found = uses(place, quick)
     part.figures["flash.writes.first"] = found["first boot"].programs + found["first boot"].erases
@@ -78,14 +84,13 @@ def section(place: Place, quick: bool) -> Section:
     part.tables.append(
         Table(
             "The block device during one power cycle",
-            ("flow", "programs", "erases", "bytes programmed", "bytes read"),
+            ("flow", "programs", "erases", "bytes programmed"),
             [
                 (
                     name,
                     number(use.programs),
                     number(use.erases),
                     number(use.bytes_programmed),
-                    number(use.bytes_read),
                 )
                 for name, use in found.items()
             ],

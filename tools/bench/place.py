@@ -31,6 +31,8 @@ MOST_SECONDS = 120
 
 REPLIED = r"post_reply.*\n"
 """The platform's answer to the first property post: the end of every flow."""
+CONNECTED = r"(?m:^(?:here|connected)\n)"
+"""What the scripts say that only connect."""
 FAILED = r"rror|trying again|boot:"
 """Anything that did not go through at the first try."""
 
@@ -162,6 +164,7 @@ class Place:
                 "REGISTER_PORT": self.register_port,
                 "MQTT_PORT": self.mqtt_port,
                 "signing": "signing_own.py",
+                "POST": "yes",
                 **(values or {}),
             }
             text = script_text(script, given)
@@ -196,31 +199,52 @@ class Place:
 
     # --- flows
 
-    def first_boot(self, optimise: int = 0, registration: str = "https") -> Flow:
-        """Blank board, shipped boot.py and main.py: register, store, read back, connect, post."""
-        image = self.image(self.product(registration=registration), optimise=optimise)
-        return Flow("first boot", lambda: self.board(image))
+    def first_boot(
+        self, optimise: int = 0, registration: str = "https", post: bool = True, **image: Any
+    ) -> Flow:
+        """Blank board, shipped boot.py and main.py: register, store, read back, connect, post.
 
-    def later_boot(self, optimise: int = 0) -> Flow:
+        post: false: another main.py, which connects and does nothing more. image: see `image`.
+        """
+        if not post:
+            image["main"] = script_text(DEVICE / "connect.py")
+        flash = self.image(self.product(registration=registration), optimise=optimise, **image)
+        return Flow("first boot", lambda: self.board(flash), REPLIED if post else CONNECTED)
+
+    def later_boot(self, optimise: int = 0, post: bool = True, **image: Any) -> Flow:
         """The same board's second boot: connect, post."""
-        board = self.first_boot(optimise).board()
-        result = board.boot(REPLIED, BOOT_SECONDS)
-        if not good(result):
+        flow = self.first_boot(optimise, post=post, **image)
+        board = flow.board()
+        result = board.boot(flow.done, BOOT_SECONDS)
+        if not good(result, flow.done):
             raise RuntimeError(f"first boot: {result.ending}: {result.output}")
         flash, mac = board.flash, board.mac
-        return Flow("later boot", lambda: self.board(flash, mac))
+        return Flow("later boot", lambda: self.board(flash, mac), flow.done)
 
-    def naive_first_boot(self, signing: str = "signing_own.py", **image: Any) -> Flow:
+    def naive_first_boot(
+        self, signing: str = "signing_own.py", post: bool = True, **image: Any
+    ) -> Flow:
         """The same by a naive script, which neither verifies nor stores."""
-        flash = self.bare_image(NAIVE / "first.py", {"signing": signing}, optimise=3, **image)
-        return Flow("first boot", lambda: self.board(flash, frozen=self.naive_frozen))
+        values = {"signing": signing, "POST": "yes" if post else ""}
+        return self._naive("first boot", "first.py", values, None, **image)
 
-    def naive_later_boot(self) -> Flow:
+    def naive_later_boot(self, post: bool = True) -> Flow:
         """Connect, post, with a DeviceSecret in the script."""
         mac = self.new_mac()
-        values = {"DEVICE_SECRET": self.secret_of(mac)}
-        flash = self.bare_image(NAIVE / "later.py", values, optimise=3)
-        return Flow("later boot", lambda: self.board(flash, mac, frozen=self.naive_frozen))
+        values = {"DEVICE_SECRET": self.secret_of(mac), "POST": "yes" if post else ""}
+        return self._naive("later boot", "later.py", values, mac)
+
+    def _naive(
+        self, name: str, script: str, values: dict[str, Any], mac: str | None, **image: Any
+    ) -> Flow:
+        flash = self.bare_image(NAIVE / script, values, optimise=3, **image)
+        done = REPLIED if values["POST"] else CONNECTED
+        return Flow(name, lambda: self.board(flash, mac, frozen=self.naive_frozen), done)
+
+    def at_rest(self) -> Flow:
+        """The board itself: simulator, flash mounted, Wi-Fi joined, a line printed."""
+        flash = self.bare_image(None)
+        return Flow("at rest", lambda: self.board(flash), done="at rest")
 
     def gateway(self, count: int, optimise: int = 0) -> Flow:
         """A blank gateway: registers itself, then brings `count` new sub-devices online.

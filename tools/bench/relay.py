@@ -30,6 +30,14 @@ class Way:
     """TLS records, of whatever type; 0 on a connection without TLS."""
     segments: int = 0
 
+    def less(self, other: Way) -> Way:
+        """What is left when `other` is taken away."""
+        return Way(
+            self.bytes - other.bytes,
+            self.records - other.records,
+            self.segments - other.segments,
+        )
+
 
 @dataclass
 class Passed:

@@ -27,9 +27,10 @@ client = MQTTClient(
 client.set_callback(on_message)
 client.connect()
 print("connected")
-client.publish(
-    "/sys/" + PRODUCT_KEY + "/" + name + "/thing/event/property/post",
-    '{"id":"1","version":"1.0","method":"thing.event.property.post","params":{"boots":1}}',
-)
+if "$POST":
+    client.publish(
+        "/sys/" + PRODUCT_KEY + "/" + name + "/thing/event/property/post",
+        '{"id":"1","version":"1.0","method":"thing.event.property.post","params":{"boots":1}}',
+    )
 while True:
     client.wait_msg()

@@ -1,0 +1,168 @@
+"""Time: medians of paired runs on this machine, as ratios.
+
+Each round runs all flows one after another; a ratio is the median over the rounds of that round's
+quotient, so that what slows the machine slows both. A boot is taken from power-on to the answer
+to its first property post, less the same round's boot at rest: interpreter, flash, and Wi-Fi,
+which a bare boot.py joins for all of them alike (the shipped one looks ten times a second whether
+it has joined; with it the package takes longer by the figure in the note). Absolute times are
+those of this machine and its loopback, far from a chip's.
+
+Bare: a MicroPython script that has the same messages ready as bytes: the same verified TLS
+handshakes, the same requests, nothing computed, stored or checked. Naive: see "The peers".
+aliyun-iot-linkkit: CPython and OpenSSL, from its first call to the same answer, imports excluded.
+
+Calls: the best of 5 series, the arguments being those of a registration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median
+
+from tools.bench import messages, vendor
+from tools.bench.packages import pypi_modules
+from tools.bench.place import BOOT_SECONDS, DEVICE, NAIVE, Flow, Place, script_text
+from tools.bench.results import Section, Table, number
+from tools.board import Board
+
+ROUNDS = 15
+SUBDEVICES = 100
+
+
+def bare(place: Place, register: bool) -> Flow:
+    """The floor: the same messages from bytes. The registration is another device's, since the
+    DeviceSecret that it brings cannot be known beforehand."""
+
+    def board() -> Board:
+        mac = place.new_mac()
+        values = {
+            "REGISTRATION": messages.registration(place.new_mac()).hex() if register else "",
+            "CONNECT": messages.connect(mac, place.secret_of(mac)).hex(),
+            "POST": messages.post(mac).hex(),
+        }
+        image = place.bare_image(
+            DEVICE / "bare.py", values, optimise=3, roots=[place.platform.ca_der]
+        )
+        return place.board(image, mac)
+
+    return Flow("bare", board)
+
+
+def _seconds(flow: Flow) -> Callable[[], float]:
+    return lambda: flow.checked().seconds
+
+
+def rounds(measures: dict[str, Callable[[], float]], count: int) -> dict[str, list[float]]:
+    """Take all measures, one after another, `count` times: name -> seconds of each round."""
+    taken: dict[str, list[float]] = {name: [] for name in measures}
+    for _ in range(count):
+        for name, measure in measures.items():
+            taken[name].append(measure())
+    return taken
+
+
+def ratio(taken: dict[str, list[float]], over: str, under: str) -> float:
+    """Median over the rounds of one time by another, both less the boot at rest."""
+    rest = taken["at rest"]
+    pairs = zip(_less(taken, over, rest), _less(taken, under, rest), strict=True)
+    return median(a / b for a, b in pairs)
+
+
+def _less(taken: dict[str, list[float]], name: str, rest: list[float]) -> list[float]:
+    if name == "aliyun-iot-linkkit":
+        return taken[name]
+    return [max(1e-6, time - still) for time, still in zip(taken[name], rest, strict=True)]
+
+
+def boots(place: Place, kind: str, count: int) -> dict[str, list[float]]:
+    """Rounds of a first or a later boot of all peers."""
+    first = kind == "first"
+    make = place.first_boot if first else place.later_boot
+    ours, shipped = make(boot=NAIVE / "boot.py"), make()
+    naive = place.naive_first_boot() if first else place.naive_later_boot()
+    return rounds(
+        {
+            "at rest": _seconds(place.at_rest()),
+            "this package": _seconds(ours),
+            "as shipped": _seconds(shipped),
+            "bare": _seconds(bare(place, first)),
+            "naive script": _seconds(naive),
+            "aliyun-iot-linkkit": lambda: vendor.run(place, kind)["posted"],
+        },
+        count,
+    )
+
+
+def _boots(place: Place, part: Section, count: int) -> Table:
+    rows = []
+    for kind in ("first", "later"):
+        taken = boots(place, kind, count)
+        net = {name: median(_less(taken, name, taken["at rest"])) for name in taken}
+        longer = (net["as shipped"] - net["this package"]) * 1000
+        part.notes.append(f"The shipped boot.py makes a {kind} boot {longer:.0f} ms longer.")
+        for name in ("bare", "naive script", "aliyun-iot-linkkit"):
+            value = ratio(taken, "this package", name)
+            if name == "bare":
+                part.figures[f"time.{kind}"] = value
+            rows.append(
+                (
+                    f"{kind} boot",
+                    name,
+                    f"{net['this package'] * 1000:.0f} ms",
+                    f"{net[name] * 1000:.0f} ms",
+                    f"{value:.2f}",
+                )
+            )
+    return Table(
+        f"Boots, medians of {count} rounds",
+        ("flow", "beside", "this package", "the other", "ratio"),
+        rows,
+    )
+
+
+def _subdevices(place: Place, count: int, times: int) -> Table:
+    flow = place.gateway(count)
+    ours, theirs = [], []
+    for _ in range(times):
+        output = flow.checked().output
+        ours.append(int(output.rpartition(f"gateway {count} ")[2].split()[0]) / 1000)
+        theirs.append(vendor.run(place, "gateway", count=count)["online"])
+    value = median(a / b for a, b in zip(ours, theirs, strict=True))
+    return Table(
+        f"{count} sub-devices registered, stored, added, logged in; medians of {times} rounds",
+        ("who", "seconds", "ratio"),
+        [
+            ("this package, at the pace of the platform's limits", f"{median(ours):.2f}", "1"),
+            (
+                "aliyun-iot-linkkit, which stores nothing and keeps no limit",
+                f"{median(theirs):.2f}",
+                f"{value:.1f}",
+            ),
+        ],
+    )
+
+
+def calls(place: Place, count: int) -> list[tuple[str, float]]:
+    """(what, microseconds per call)."""
+    main = script_text(DEVICE / "calls.py", {"ROUNDS": count})
+    image = place.image(main=main, optimise=3, files=pypi_modules(), boot=None)
+    result = place.board(image).boot(r"\nend of calls\n", BOOT_SECONDS * 2)
+    if result.ending != "until":
+        raise RuntimeError(f"calls: {result.ending}: {result.output}")
+    lines = [line.split(" ", 2) for line in result.output.splitlines() if line[:5] == "call "]
+    return [(name, float(took)) for _, took, name in lines]
+
+
+def section(place: Place, quick: bool) -> Section:
+    """Measure all of it."""
+    part = Section("Time", __doc__ or "")
+    part.tables.append(_boots(place, part, 3 if quick else ROUNDS))
+    part.tables.append(_subdevices(place, 10 if quick else SUBDEVICES, 1 if quick else 5))
+    part.tables.append(
+        Table(
+            "One call",
+            ("what", "microseconds"),
+            [(name, number(took)) for name, took in calls(place, 100 if quick else 1000)],
+        )
+    )
+    return part
