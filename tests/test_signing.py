@@ -120,6 +120,14 @@ def test_urlencode_agrees_with_cpython_on_500_random_strings(on_device: OnDevice
     assert got == [urllib.parse.urlencode([(a, b)]) for a, b in pairs]
 
 
+def test_urlencode_takes_bytes_and_numbers(on_device: OnDevice) -> None:
+    raw = bytes(range(256))
+    (got,) = on_device(
+        "call.py", [["urlencode", "urlencode", [[["n", 5], ["b", {"bytes": raw.hex()}]]]]]
+    )
+    assert got == urllib.parse.urlencode([("n", 5), ("b", raw)])
+
+
 def test_urlencode_keeps_the_order_of_the_pairs(on_device: OnDevice) -> None:
     (got,) = on_device("call.py", [["urlencode", "urlencode", [[["b", "1"], ["a", "2 3"]]]]])
     assert got == "b=1&a=2+3"

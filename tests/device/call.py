@@ -18,13 +18,16 @@ def plain(value):
     return value
 
 
+def given(value):
+    if isinstance(value, list):
+        return [given(item) for item in value]
+    return bytes.fromhex(value["bytes"]) if isinstance(value, dict) and "bytes" in value else value
+
+
 def call(module, function, arguments):
     target = getattr(__import__("aliyun_iot." + module, None, None, [function]), function)
-    given = [
-        bytes.fromhex(a["bytes"]) if type(a) is dict and "bytes" in a else a for a in arguments
-    ]
     try:
-        return plain(target(*given))
+        return plain(target(*given(arguments)))
     except IotError as e:
         return {"error": type(e).__name__, "text": str(e), "code": e.code, "retry": e.retry}
 
