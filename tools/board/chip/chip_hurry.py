@@ -14,8 +14,10 @@ def install(time, times):
     def sleep_us(us):
         nonlocal skipped
         if us > 0:
-            utime.sleep_us(us // times)
-            skipped += us - us // times
+            real = us // times
+            if real:
+                utime.sleep_us(real)
+            skipped += us - real
 
     time.sleep_us = sleep_us
     time.sleep_ms = lambda ms: sleep_us(ms * 1000)
