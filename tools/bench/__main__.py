@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from tools.bench import flash, heap, timing, wire
+from tools.bench import flash, heap, scale, timing, wire
 from tools.bench.place import Place
 from tools.bench.results import Section, Table
 
@@ -21,6 +21,7 @@ PARTS: dict[str, Callable[[Place, bool], Section]] = {
     "flash": flash.section,
     "wire": wire.section,
     "time": timing.section,
+    "scale": scale.section,
 }
 
 
