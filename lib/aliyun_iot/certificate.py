@@ -29,19 +29,20 @@ forgetProductSecret truth 0 1 -"""
 
 
 def _only(value, also):
+    # As bytes: of a str, MicroPython would keep each character for ever, a secret's too.
     return all(
-        char in also or (ord(char) < 128 and (char.isalpha() or char.isdigit())) for char in value
+        byte in also or 48 <= byte < 58 or 65 <= byte & 0xDF < 91 for byte in value.encode()
     )
 
 
 def is_product_key(value):
     """Whether `value` is a ProductKey: 1 to 20 ASCII letters and digits."""
-    return isinstance(value, str) and 0 < len(value) <= 20 and _only(value, "")
+    return isinstance(value, str) and 0 < len(value) <= 20 and _only(value, b"")
 
 
 def is_device_name(value):
     """Whether `value` is a DeviceName: 4 to 32 of letters, digits and - _ @ . :"""
-    return isinstance(value, str) and 4 <= len(value) <= 32 and _only(value, "-_@.:")
+    return isinstance(value, str) and 4 <= len(value) <= 32 and _only(value, b"-_@.:")
 
 
 def is_secret(value, most=64):
@@ -49,7 +50,7 @@ def is_secret(value, most=64):
     return (
         isinstance(value, str)
         and 0 < len(value) <= most
-        and all("!" <= char <= "~" for char in value)
+        and all(33 <= byte < 127 for byte in value.encode())
     )
 
 

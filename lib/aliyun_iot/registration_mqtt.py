@@ -8,9 +8,8 @@ and is answered with a client id and a deviceToken. All but `register` is pure.
 import json
 import time
 
-from .certificate import is_secret
+from . import forget
 from .errors import NetworkError, ProtocolError, RefusedError
-from .sign import sign
 
 _IOTHUB = ".mqtt.iothub.aliyuncs.com"
 
@@ -21,6 +20,8 @@ def credentials(product, host, random):
     product: as `certificate.product` gives it, with ProductSecret. random: str.
     host: the MQTT host: an instance's own host name holds the instanceId.
     """
+    from .sign import sign
+
     key = product["productKey"]
     name = product["deviceName"]
     method = product["signMethod"]
@@ -52,6 +53,8 @@ def device_certificate(topic, payload, product_key, device_name):
     """
     if topic not in (b"/ext/register", b"/ext/regnwl"):
         return None
+    from .certificate import is_secret
+
     try:
         granted = json.loads(payload)
     except (ValueError, UnicodeError):
@@ -87,19 +90,22 @@ def register(product, random, context, ms):
     Raises NetworkError, TlsError, ProtocolError, BusyError, RefusedError, Fatal.
     """
     from . import mqtt
-    from .session import Session
 
     key = product["productKey"]
     name = product["deviceName"]
+    keepalive = product["keepalive"]
     host = mqtt.host(product, key)
-    session = Session(
-        key, name, host, product.get("mqttPort") or 443, product["keepalive"], context
-    )
+    client_id, user, password = credentials(product, host, random)
+    packet = mqtt.connect_packet(client_id, user, password, keepalive)
+    del mqtt
+    forget("hmac", "mqtt", "sign")  # the handshake wants their room
+    from .session import Session
+
+    session = Session(key, name, host, product.get("mqttPort") or 443, keepalive, context)
     session.connect_timeout = ms
     until = time.ticks_add(time.ticks_ms(), ms)
     try:
-        client_id, user, password = credentials(product, host, random)
-        session.connect(mqtt.connect_packet(client_id, user, password, product["keepalive"]))
+        session.connect(packet)
         record = None
         while record is None:
             message = session.wait(max(0, time.ticks_diff(until, time.ticks_ms())))

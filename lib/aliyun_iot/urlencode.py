@@ -2,14 +2,13 @@
 
 
 def _quote(value):
-    out = []
+    out = bytearray()
     for byte in value if isinstance(value, bytes) else str(value).encode():
-        char = chr(byte)
-        if byte < 128 and (char.isalpha() or char.isdigit() or char in "_.-~"):
-            out.append(char)
+        if byte in b"_.-~" or 48 <= byte < 58 or 65 <= byte & 0xDF < 91:
+            out.append(byte)
         else:
-            out.append("+" if char == " " else "%{:02X}".format(byte))
-    return "".join(out)
+            out.extend(b"+" if byte == 32 else "%{:02X}".format(byte).encode())
+    return out.decode()
 
 
 def urlencode(pairs):
