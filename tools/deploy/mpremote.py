@@ -96,6 +96,7 @@ class Mpremote:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=environment(self.folder),
+            start_new_session=True,  # Ctrl-C is for this program, which ends mpremote in order
         )
         lines: list[str] = []
         try:

@@ -1,0 +1,144 @@
+"""Several boards at once: a thread for each port, a live table, a line for each unit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from tools.provision.assign import Assignment
+from tools.provision.log import ResultLog
+from tools.provision.work import Job, Outcome, provision, wait_for_next
+
+COLOURS = {"done": "green", "before": "cyan", "failed": "red"}
+
+
+@dataclass
+class _Row:
+    mac: str = ""
+    name: str = ""
+    step: str = "waiting"
+    progress: float = 0.0
+
+
+@dataclass
+class Tally:
+    """What a run came to so far."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """The last word on each board that is not done."""
+        last = {outcome.mac or outcome.port: outcome for outcome in self.outcomes}
+        return [outcome for outcome in last.values() if outcome.status == "failed"]
+
+    def count(self, status: str) -> int:
+        return sum(outcome.status == status for outcome in self.outcomes)
+
+
+class Line:
+    """The production line: ports, what they are busy with, and what came of it."""
+
+    def __init__(
+        self,
+        ports: Sequence[str],
+        job: Job,
+        assignment: Assignment,
+        log: ResultLog,
+        console: Console,
+        *,
+        watch: bool = False,
+    ) -> None:
+        """watch: when a board is done, wait for the next one at its port."""
+        self.tally = Tally()
+        self._rows = {port: _Row() for port in ports}
+        self._job = job
+        self._assignment = assignment
+        self._log = log
+        self._console = console
+        self._watch = watch
+        self._stop = threading.Event()
+        self._began = time.monotonic()
+
+    def run(self) -> Tally:
+        """Work until every port is done; Ctrl-C finishes the units at hand and ends."""
+        threads = [
+            threading.Thread(target=self._work, args=(port,), name=port) for port in self._rows
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            if self._console.is_terminal:
+                with Live(console=self._console, get_renderable=self._table, refresh_per_second=5):
+                    self._wait(threads)
+            else:
+                self._wait(threads)
+        finally:
+            self._stop.set()
+        return self.tally
+
+    def _wait(self, threads: Sequence[threading.Thread]) -> None:
+        while any(thread.is_alive() for thread in threads):
+            try:
+                for thread in threads:
+                    thread.join(0.2)
+            except KeyboardInterrupt:
+                self._console.print("stopping; the units at hand are finished first")
+                self._stop.set()
+
+    def _work(self, port: str) -> None:
+        while not self._stop.is_set():
+            row = self._rows[port]
+            row.mac = row.name = ""
+
+            def show(mac: str, name: str, step: str, progress: float, row: _Row = row) -> None:
+                row.mac, row.name, row.step, row.progress = mac, name, step, progress
+
+            outcome = provision(port, self._job, self._assignment, self._log, show)
+            row.mac, row.name = outcome.mac, outcome.name
+            row.step = outcome.status if not outcome.reason else outcome.reason
+            row.progress = float(outcome.status != "failed")
+            self.tally.outcomes.append(outcome)
+            self._say(outcome)
+            if not self._watch or self._assignment.finished:
+                return
+            row.step = f"{outcome.status}: take it off, put the next one on"
+            if not wait_for_next(port, lambda path: Path(path).exists(), self._over):
+                return
+
+    def _over(self) -> bool:
+        return self._stop.is_set() or self._assignment.finished
+
+    def _say(self, outcome: Outcome) -> None:
+        colour = COLOURS[outcome.status]
+        text = {"done": "done", "before": "done before", "failed": "FAILED"}[outcome.status]
+        why = f": {outcome.reason}" if outcome.status == "failed" else ""
+        self._console.print(
+            f"[{colour}]{text}[/{colour}] {outcome.port} {outcome.mac or '-'} "
+            f"{escape(outcome.name)}{escape(why)}"
+        )
+
+    def _table(self) -> Table:
+        tally = self.tally
+        rate = tally.count("done") / max(1e-9, time.monotonic() - self._began) * 3600
+        table = Table(
+            title=f"{tally.count('done')} done, {tally.count('before')} done before, "
+            f"{len(tally.failed)} failed, {rate:.0f} an hour",
+            title_justify="left",
+            box=None,
+        )
+        for column in ("port", "MAC", "unit", "", "step"):
+            table.add_column(column)
+        for port, row in list(self._rows.items()):
+            filled = round(row.progress * 20)
+            bar = f"[green]{'━' * filled}[/green][dim]{'━' * (20 - filled)}[/dim]"
+            table.add_row(port, row.mac, escape(row.name), bar, escape(row.step))
+        return table
