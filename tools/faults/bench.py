@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tools.board import Board
+from tools.board import Board, Session
 from tools.faults.proxy import Proxy
+from tools.faults.secrets import Secrets
 from tools.image import build_image
 from tools.iot_platform import Behaviour, Certificate, LocalPlatform
 from tools.layout import ROOT
@@ -21,6 +22,20 @@ PRODUCT_SECRET = "Psecret0fTheBench"
 WIFI = {"ssid": "bench", "password": "wpa2-0f-the-bench"}
 DEVICE_SCRIPTS = ROOT / "tests" / "device"
 CONNECTED = r"connected as .*\n"
+
+
+class WatchedBoard(Board):
+    """A board whose serial line is kept."""
+
+    said = b""
+
+    def power_on(self, max_boots: int = 1, echo: Callable[[bytes], None] | None = None) -> Session:
+        def listen(data: bytes) -> None:
+            self.said += data
+            if echo is not None:
+                echo(data)
+
+        return super().power_on(max_boots, listen)
 
 
 class Bench:
@@ -38,7 +53,8 @@ class Bench:
         self.platform = LocalPlatform(
             behaviour=behaviour, certificate=certificate, database=database
         )
-        self.boards: list[Board] = []
+        self.secrets = Secrets()
+        self.boards: list[WatchedBoard] = []
         self._folder = folder
         self._stack = ExitStack()
         self._macs: Iterator[int] = itertools.count(0x246F28000001)
@@ -51,6 +67,8 @@ class Bench:
             self.mqtt = stack.enter_context(Proxy(self.platform.mqtt_tls_port))
             self.plain = stack.enter_context(Proxy(self.platform.mqtt_tcp_port))
             self._stack = stack.pop_all()
+        self.secrets.add("Wi-Fi password", WIFI["password"])
+        self.secrets.watch(self.platform)
         self.platform.registry.add_product(
             PRODUCT_KEY, PRODUCT_SECRET, node_type="gateway", registration_free=True
         )
@@ -92,7 +110,7 @@ class Bench:
         if self.platform.registry.find_device(PRODUCT_KEY, mac) is None:
             self.platform.registry.add_device(PRODUCT_KEY, mac)
         settings: dict[str, Any] = {"resolve": {"*": "127.0.0.1"}, "hurry": 1000} | options
-        board = Board(image or self.image(), self._folder / mac, mac=mac, **settings)
+        board = WatchedBoard(image or self.image(), self._folder / mac, mac=mac, **settings)
         self.boards.append(board)
         return board
 
@@ -101,6 +119,17 @@ class Bench:
         names = [f"case{next(self._numbers)}" for _ in range(count)]
         self.platform.registry.add_devices(PRODUCT_KEY, names)
         return names
+
+    def leaks(self) -> list[str]:
+        """The secrets that a serial line or the platform's record has shown: none may be."""
+        found = []
+        for board in self.boards:
+            for name in self.secrets.seen_in(board.said):
+                found.append(f"{name} on the serial line of {board.mac}")
+        record = "\n".join(repr(event) for event in self.platform.record.events())
+        return found + [
+            f"{name} in the platform's record" for name in self.secrets.seen_in(record)
+        ]
 
     def secret_of(self, name: str) -> str:
         """The DeviceSecret that the platform holds to be the valid one."""

@@ -16,7 +16,7 @@ from tools.faults.tries import EXCHANGES, Exchange
 def _power(name: str) -> Tally:
     scenario = next(each for each in power.SCENARIOS if each.name == name)
     with tempfile.TemporaryDirectory() as folder, Bench(Path(folder)) as bench:
-        return power.cut_everywhere(bench, scenario, workers=1)
+        return power.cut_everywhere(bench, scenario, workers=2)
 
 
 def _cut(exchange: Exchange) -> Tally:

@@ -45,7 +45,7 @@ def cuts(
         points = share(points, most, seed)
         for at in range(0, len(points), _BATCH):
             _run(tally, tries, points[at : at + _BATCH], 3000)
-    return tally.done()
+    return tally.done(bench.leaks())
 
 
 def stalls(
@@ -66,7 +66,7 @@ def stalls(
         for after in range(0, sizes[direction] + _ROOM, every)
     ]
     _spread(tally, bench, exchange, share(points, most, seed), ms)
-    return tally.done()
+    return tally.done(bench.leaks())
 
 
 def slowness(bench: Bench, exchange: Exchange, ms: int = 1500) -> Tally:
@@ -79,7 +79,7 @@ def slowness(bench: Bench, exchange: Exchange, ms: int = 1500) -> Tally:
         Fault("refuse"),
     ]
     _spread(tally, bench, exchange, points, ms)
-    return tally.done()
+    return tally.done(bench.leaks())
 
 
 GARBAGE = (
@@ -109,7 +109,7 @@ def lost_answers(bench: Bench, exchange: Exchange, times: int = 2, ms: int = 150
                 if each.error not in ("NetworkError", "ProtocolError"):
                     tally.problem(f"{case}: {each.outcome}: {each.text}")
             tries.judge(tally, case, names[0], told[0], ms)
-    return tally.done()
+    return tally.done(bench.leaks())
 
 
 def _run(tally: Tally, tries: Tries, points: Sequence[Fault], ms: int) -> None:

@@ -158,7 +158,7 @@ def cut_everywhere(
             for problem in problems:
                 tally.problem(f"{cut.when} operation {cut.operation}: {problem}")
     tally.name += f" ({whole.flash_operations} operations)"
-    return tally.done()
+    return tally.done(bench.leaks())
 
 
 def _attempt(

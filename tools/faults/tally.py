@@ -7,9 +7,9 @@ import random
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tools.layout import BUILD
 
@@ -37,8 +37,10 @@ class Tally:
         """Note something that must not happen."""
         self.problems.append(text)
 
-    def done(self) -> Tally:
-        """Stop the clock."""
+    def done(self, leaks: Sequence[str] = ()) -> Tally:
+        """Stop the clock. leaks: secrets that were seen, problems each."""
+        for leak in leaks:
+            self.problem("leaked: " + leak)
         self.seconds = time.monotonic() - self._began
         return self
 
@@ -63,23 +65,28 @@ def share(cases: Sequence[T], most: int | None, seed: int) -> list[T]:
     return [cases[index] for index in chosen]
 
 
-def keep(command: str, tallies: Sequence[Tally], facts: dict[str, object] | None = None) -> None:
+def keep(command: str, tallies: Sequence[Tally], facts: dict[str, Any] | None = None) -> None:
     """Write what a command found, for `report`."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for tally in tallies:
-        row = asdict(tally)
-        del row["_began"]
-        rows.append(row)
+    rows = [
+        {
+            "name": tally.name,
+            "tried": tally.tried,
+            "outcomes": dict(tally.outcomes.most_common()),
+            "problems": tally.problems,
+            "seconds": round(tally.seconds, 1),
+        }
+        for tally in tallies
+    ]
     content = {"at": int(time.time()), "facts": facts or {}, "rows": rows}
     path = RESULTS / f"{command}.json"
     path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
 
-def kept(command: str) -> dict[str, object] | None:
+def kept(command: str) -> dict[str, Any] | None:
     """What `keep` wrote, or None."""
     path: Path = RESULTS / f"{command}.json"
     if not path.exists():
         return None
-    content: dict[str, object] = json.loads(path.read_text("utf-8"))
+    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return content

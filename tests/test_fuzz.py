@@ -1,0 +1,39 @@
+"""A seeded share of `make fuzz`: no exception but the package's own, no hang, no growing heap."""
+
+from __future__ import annotations
+
+import pytest
+
+from tools.faults import bench, fuzz
+
+CASES = 5_000
+SEED = 7
+
+
+@pytest.mark.parametrize("script", fuzz.KINDS)
+def test_mutated_bytes_end_in_the_packages_own_errors(script: str) -> None:
+    tally = fuzz.fuzz(script, CASES, SEED, workers=1)
+    assert tally.problems == []
+    assert tally.tried == sum(tally.outcomes.values()) == CASES
+    # It is the parsers that are tried, not only their first check.
+    assert tally.outcomes["ProtocolError"] < 0.9 * CASES
+    assert tally.outcomes["NetworkError"] > 0.02 * CASES
+
+
+def test_what_breaks_a_rule_is_found(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The frame itself: a parser that raises something else, and one that keeps memory."""
+    folder = tmp_path_factory.mktemp("scripts")
+    for path in bench.DEVICE_SCRIPTS.glob("*.py"):
+        (folder / path.name).write_text(path.read_text())
+    (folder / "fuzz_http.py").write_text(
+        "import mutate\nkept = []\n"
+        "def parse(data):\n"
+        "    if data[:1] == b'b': raise ValueError('no good')\n"
+        "    kept.append(len(data))\n"
+        "mutate.run((b'abc', b'bcd'), parse)\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fuzz, "DEVICE_SCRIPTS", folder)
+        tally = fuzz.fuzz("fuzz_http.py", CASES, SEED, workers=1)
+    assert any("DEFECT ValueError no good" in problem for problem in tally.problems)
+    assert any("the heap grew" in problem for problem in tally.problems)
