@@ -11,7 +11,6 @@ from typing import Any
 
 from tools.iot_platform import LocalPlatform
 
-
 _BEGINNING = 8
 
 
