@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-from tools.image import package_version
+from tools.board import Board
+from tools.board.serial_port import SerialPort
+from tools.image import build_image, package_version
 from tools.layout import LIB, PACKAGE, ROOT
 from tools.packaging import PACKAGE_JSON, package_json
 
@@ -68,3 +72,21 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert version != "0"
     assert json.loads(PACKAGE_JSON.read_text("utf-8"))["version"] == version
     assert Manifest(MANIFEST).version == version
+
+
+def test_mip_installs_the_package_on_a_board(tmp_path: Path) -> None:
+    """`mpremote mip install` from a checkout: no network, no dependency."""
+    board = Board(build_image(lib=None, boot=None, main=None, roots=[]), tmp_path / "board")
+    with SerialPort(board) as line:
+        mip = ("mip", "install", "--target", "/lib", str(PACKAGE_JSON))
+        run = subprocess.run(
+            [sys.executable, "-m", "mpremote", "connect", f"port:{line.path}", "resume", *mip],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+    assert run.returncode == 0, run.stdout + run.stderr
+    sources = {f"/lib/{name}": (LIB / name).read_bytes() for name in SOURCES}
+    assert {path: board.read(path) for path in sources} == sources

@@ -173,7 +173,7 @@ def _erase(arguments: argparse.Namespace, port: str, console: Console) -> int:
                 f"{port}: this removes the identity of {escape(name)}. The platform issues a new "
                 "DeviceSecret only after a reset of the device there, once it has been active.",
             )
-            if console.input("Erase it? [y/N] ").strip().lower() not in ("y", "yes"):
+            if console.input("Erase it? \\[y/N] ").strip().lower() not in ("y", "yes"):
                 console.print("nothing was changed")
                 return 1
         for path in erase_identity(remote):

@@ -145,7 +145,7 @@ def _write(arguments: argparse.Namespace, firmware: Firmware, console: Console) 
             "the platform issues a new one only after a reset of the device there; "
             "--keep-identity carries it over."
         )
-        if console.input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+        if console.input("Go on? \\[y/N] ").strip().lower() not in ("y", "yes"):
             console.print("nothing was changed")
             return 1
     with tempfile.TemporaryDirectory(prefix="flash-") as name:

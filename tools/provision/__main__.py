@@ -157,7 +157,7 @@ def _provision(arguments: argparse.Namespace, console: Console) -> int:
         f"{tally.count('done')} done, {tally.count('before')} done before, {len(failed)} failed"
     )
     for outcome in failed:
-        console.print(f"  {outcome.port} {outcome.mac or '-'} {outcome.name}: {outcome.reason}")
+        console.print(f"  {outcome.board}: {outcome.reason}", markup=False)
     if arguments.report:
         page = report(f"Provisioning of {arguments.csv.name}", units, entries)
         arguments.report.write_text(page, "utf-8")

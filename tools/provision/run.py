@@ -121,10 +121,7 @@ class Line:
         colour = COLOURS[outcome.status]
         text = {"done": "done", "before": "done before", "failed": "FAILED"}[outcome.status]
         why = f": {outcome.reason}" if outcome.status == "failed" else ""
-        self._console.print(
-            f"[{colour}]{text}[/{colour}] {outcome.port} {outcome.mac or '-'} "
-            f"{escape(outcome.name)}{escape(why)}"
-        )
+        self._console.print(f"[{colour}]{text}[/{colour}] {escape(outcome.board)}{escape(why)}")
 
     def _table(self) -> Table:
         tally = self.tally

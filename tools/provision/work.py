@@ -58,6 +58,11 @@ class Outcome:
     """ "done", "failed", or "before": it was done in an earlier run."""
     reason: str = ""
 
+    @property
+    def board(self) -> str:
+        """Which one it is, for a person: port, MAC address and name, as far as they are known."""
+        return " ".join(text for text in (self.port, self.mac, self.name) if text)
+
 
 def _read(remote: Mpremote, files: Mapping[str, bytes]) -> BoardState:
     hashed = {PACKAGE_FOLDER, ROOTS_FOLDER, DEVICE, SUCCESSOR, *files}
