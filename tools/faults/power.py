@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tools.board import Board, Cut
 from tools.faults.bench import CONNECTED, PRODUCT_KEY, Bench
 from tools.faults.tally import Tally, share
-from tools.image import FlashLayout
+from tools.image import BLOCK_SIZE, FlashLayout, ImageError
 from tools.iot_platform import Identity
 
 When = Literal["before", "middle", "after"]
@@ -19,8 +19,9 @@ WHEN: tuple[When, ...] = ("before", "middle", "after")
 SUBDEVICES = 6
 SUBDEVICE_KEY = "a1SensorKey0"
 _MOST_BOOTS = 4
-_LAYOUT = FlashLayout(size=64 * 4096)
-_SMALL = FlashLayout(size=44 * 4096)  # little more than the files need
+_LAYOUT = FlashLayout(size=64 * BLOCK_SIZE)
+_ROOM = 6
+"""Free blocks of a flash that is made small: writing over them takes 32 operations each."""
 _GATEWAY = """
 from aliyun_iot import device
 from aliyun_iot.gateway import Gateway
@@ -61,10 +62,21 @@ def _one_secret(bench: Bench, board: Board) -> Iterator[str]:
         yield "/device.json.new is left over"
 
 
-def _first_boot(
-    bench: Bench, layout: FlashLayout = _LAYOUT, **product: Any
-) -> tuple[Board, set[str | None]]:
-    return bench.board(bench.image(bench.product(**product), layout=layout)), {None}
+def _first_boot(bench: Bench, **product: Any) -> tuple[Board, set[str | None]]:
+    return bench.board(bench.image(bench.product(**product), layout=_LAYOUT)), {None}
+
+
+def _forgetting(bench: Bench) -> tuple[Board, set[str | None]]:
+    """As a first boot, on a flash with little room."""
+    product = bench.product(forgetProductSecret=True)
+    for blocks in range(32, 256):
+        try:
+            bench.image(product, layout=FlashLayout(size=blocks * BLOCK_SIZE))
+        except ImageError:
+            continue  # too small for the files
+        layout = FlashLayout(size=(blocks + _ROOM) * BLOCK_SIZE)
+        return bench.board(bench.image(product, layout=layout)), {None}
+    raise RuntimeError("the files do not fit")
 
 
 def _replacing(bench: Bench) -> tuple[Board, set[str | None]]:
@@ -130,7 +142,7 @@ SUBDEVICES_STORED = Scenario(
 FORGETTING = Scenario(
     "forgetting the ProductSecret",
     "message on",
-    lambda bench: _first_boot(bench, _SMALL, forgetProductSecret=True),
+    _forgetting,
     _forgotten,
 )
 SCENARIOS = (FIRST_BOOT, MQTT_FIRST_BOOT, REPLACING, SUBDEVICES_STORED, FORGETTING)
