@@ -14,14 +14,16 @@ counted in full: it includes the pauses by which the gateway keeps the platform'
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import re
 import shutil
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from tools.bench.heap import WORD
 from tools.bench.pictures import chart
@@ -32,7 +34,7 @@ from tools.image import BLOCK_SIZE, FlashLayout
 
 BOARDS = (1, 10, 100, 500)
 SUBDEVICES = (1, 10, 100, 500, 2000)
-_SECONDS = 240
+_SECONDS = 150
 _SMALL = FlashLayout(size=64 * BLOCK_SIZE)
 """Enough for the files, and little enough for hundreds of images."""
 
@@ -60,19 +62,10 @@ def crowd(place: Place, count: int) -> Crowd:
     record = place.platform.record
     before = {kind: len(record.events(kind)) for kind in ("register", "connect")}
     boards = [place.board(image, name, folder=folder / name) for name in names]
-    until = time.monotonic() + _SECONDS
-
-    def boot(board: Board) -> tuple[float, int]:
-        began = time.monotonic()
-        result = board.boot(REPLIED, max(1.0, until - began))
-        # A board that was told to wait and come back is no failure: that is its job.
-        again = result.output.count("trying again")
-        return time.monotonic() - began, again
-
-    began = time.monotonic()
-    with ThreadPoolExecutor(count) as pool:
-        told = list(pool.map(boot, boards))
-    seconds = time.monotonic() - began
+    # In a process of its own: hundreds of threads would take the platform's turns.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        told = pool.submit(_boot_all, folder, names).result(_SECONDS + 60)
+    seconds = max(took for took, _ in told)
     failures = sum(not _good(place, board) for board in boards)
     shutil.rmtree(folder)
     registered = record.events("register")[before["register"] :]
@@ -90,9 +83,25 @@ def crowd(place: Place, count: int) -> Crowd:
     )
 
 
-def _most_in_a_minute(connects: Sequence[tuple[str, float]]) -> int:
+def _boot_all(folder: Path, names: Sequence[str]) -> list[tuple[float, int]]:
+    """Boot all boards at once: the seconds that each took, and how often it had to try again."""
+    until = time.monotonic() + _SECONDS
+    began = 0.0
+
+    def boot(name: str) -> tuple[float, int]:
+        board = Board(None, folder / name, name, resolve={"*": "127.0.0.1"})
+        result = board.boot(REPLIED, max(1.0, until - time.monotonic()))
+        # A board that was told to wait and come back is no failure: that is its job.
+        return time.monotonic() - began, result.output.count("trying again")
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        began = time.monotonic()
+        return list(pool.map(boot, names))
+
+
+def _most_in_a_minute(connects: Sequence[tuple[str | None, float]]) -> int:
     """The most connects of one device within any 60 seconds."""
-    times: dict[str, list[float]] = defaultdict(list)
+    times: dict[str | None, list[float]] = defaultdict(list)
     for name, at in connects:
         times[name].append(at)
     return max(
