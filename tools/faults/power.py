@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -66,17 +67,21 @@ def _first_boot(bench: Bench, **product: Any) -> tuple[Board, set[str | None]]:
     return bench.board(bench.image(bench.product(**product), layout=_LAYOUT)), {None}
 
 
+@functools.cache
+def _small_layout(bench: Bench) -> FlashLayout:
+    for blocks in range(32, 256):
+        try:
+            bench.image(layout=FlashLayout(size=blocks * BLOCK_SIZE))
+        except ImageError:
+            continue  # too small for the files
+        return FlashLayout(size=(blocks + _ROOM) * BLOCK_SIZE)
+    raise RuntimeError("the files do not fit")
+
+
 def _forgetting(bench: Bench) -> tuple[Board, set[str | None]]:
     """As a first boot, on a flash with little room."""
     product = bench.product(forgetProductSecret=True)
-    for blocks in range(32, 256):
-        try:
-            bench.image(product, layout=FlashLayout(size=blocks * BLOCK_SIZE))
-        except ImageError:
-            continue  # too small for the files
-        layout = FlashLayout(size=(blocks + _ROOM) * BLOCK_SIZE)
-        return bench.board(bench.image(product, layout=layout)), {None}
-    raise RuntimeError("the files do not fit")
+    return bench.board(bench.image(product, layout=_small_layout(bench))), {None}
 
 
 def _replacing(bench: Bench) -> tuple[Board, set[str | None]]:
