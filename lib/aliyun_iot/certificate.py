@@ -5,6 +5,7 @@ secret in the wrong place.
 """
 
 from .errors import ConfigError
+from .rules import is_device_name, is_product_key, is_secret
 
 # What product.json may hold, one line a field: name, type, least and most (characters of text,
 # value of a number), default. Text kept in one piece takes a fifth of the heap of a table.
@@ -26,32 +27,6 @@ securemode number 2 3 2
 keepalive number 30 1200 300
 roots text 1 64 /roots
 forgetProductSecret truth 0 1 -"""
-
-
-def _only(value, also):
-    # As bytes: of a str, MicroPython would keep each character for ever, a secret's too.
-    return all(
-        byte in also or 48 <= byte < 58 or 65 <= byte & 0xDF < 91 for byte in value.encode()
-    )
-
-
-def is_product_key(value):
-    """Whether `value` is a ProductKey: 1 to 20 ASCII letters and digits."""
-    return isinstance(value, str) and 0 < len(value) <= 20 and _only(value, b"")
-
-
-def is_device_name(value):
-    """Whether `value` is a DeviceName: 4 to 32 of letters, digits and - _ @ . :"""
-    return isinstance(value, str) and 4 <= len(value) <= 32 and _only(value, b"-_@.:")
-
-
-def is_secret(value, most=64):
-    """Whether `value` can be a secret: 1 to `most` printable ASCII characters, no space."""
-    return (
-        isinstance(value, str)
-        and 0 < len(value) <= most
-        and all(33 <= byte < 127 for byte in value.encode())
-    )
 
 
 def _wrong(name, expected):

@@ -33,32 +33,28 @@ _DEVICE = "/device.json"
 _STAYED_MS = const(60000)  # a connection that held this long was a good one
 
 
-def _read_product(name):
-    """Read and check product.json: (dict, None), or (the defaults, a ConfigError)."""
-    import json
-
-    import machine
-
-    from . import certificate
-
-    try:
-        try:
-            with open(_PRODUCT) as file:
-                fields = json.load(file)
-        except OSError:
-            from . import nvs
-
-            fields = nvs.product(_PRODUCT)
-        if name and isinstance(fields, dict):
-            fields["deviceName"] = name
-        return certificate.product(fields, machine.unique_id()), None
-    except (OSError, ImportError):
-        problem = ConfigError("product.json: missing")
-    except (ValueError, UnicodeError):
-        problem = ConfigError("product.json: not JSON, or not UTF-8")
-    except ConfigError as e:
-        problem = e
-    return certificate.product({}, machine.unique_id()), problem
+# What a step of the boot needs, and nothing after it.
+_PASSING = (
+    "certificate",
+    "clock",
+    "enrol",
+    "hmac",
+    "https",
+    "identity",
+    "mqtt",
+    "nvs",
+    "registration",
+    "registration_codes",
+    "registration_mqtt",
+    "retry",
+    "rules",
+    "scrub",
+    "sign",
+    "store",
+    "tls",
+    "urlencode",
+    "wifi",
+)
 
 
 class Device:
@@ -78,22 +74,14 @@ class Device:
         """Read what flash knows of this device; no network. See `open`."""
         import tls
 
-        from . import certificate, store
-
         # Before all else: it wants 3 kB in one piece, which a heap in use may not have.
         context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+        from .identity import load
+
         try:
-            product, problem = _read_product(device_name)
-            record, why = store.load(_DEVICE, lambda record: certificate.device(record, product))
+            product, record = load(_PRODUCT, _DEVICE, device_name)
         finally:
-            forget("certificate", "hmac", "nvs", "sign", "store")
-        for field in ("productKey", "productSecret"):
-            if problem is None and not product.get(field):
-                problem = ConfigError("product.json: {}: missing".format(field))
-        if record is None and problem:
-            raise ConfigError("{} (and device.json: {})".format(problem, why))
-        if record is None:
-            log("device.json: {}; {} is not registered yet".format(why, product["deviceName"]))
+            forget(*_PASSING)
         return Device(product, record, context)
 
     @staticmethod
@@ -120,45 +108,23 @@ class Device:
         Raises NetworkError, TlsError, ProtocolError, BusyError, RefusedError (its `.code` is
         the platform's), StoreError. What is on flash is as before then.
         """
-        import os
+        from .enrol import enrol
 
-        context = self._trust()
         try:
-            if self.product["registration"] == "https":
-                from .registration import register
-            else:
-                from .registration_mqtt import register
-            record, date = register(self.product, os.urandom(8).hex(), context, self.timeout)
+            self._record = enrol(self.product, _DEVICE, self._trust(), self.timeout)
         except TlsError as e:
             raise _explained(e)
         finally:
-            forget("certificate", "https", "registration", "registration_mqtt", "urlencode")
-        if date and not time_is_set():
-            from .clock import heed
-
-            heed(date)
-        from .store import save
-
-        save(_DEVICE, record)
-        forget("clock", "hmac", "sign", "store")
-        self._record = record
-        log("registered as {}; identity stored".format(record["deviceName"]))
+            forget(*_PASSING)
 
     def credentials(self):
         """Client id, user name and password for any MQTT client: three str.
 
         The password is as secret as the DeviceSecret: it opens the same door.
         """
-        from . import mqtt
+        from .mqtt import login
 
-        record = self._record
-        key = record.get("productKey") or self.product.get("productKey")
-        name = record["deviceName"]
-        if "deviceToken" in record:
-            return mqtt.token_credentials(key, name, record["clientId"], record["deviceToken"])
-        method = self.product["signMethod"]
-        mode = self.product["securemode"]
-        return mqtt.credentials(key, name, record["deviceSecret"], method, mode)
+        return login(self.product, self._record)
 
     def connect(self):
         """Connect over MQTT, or connect again: a Session, the same one each time.
@@ -167,13 +133,19 @@ class Device:
         is sent again. Raises what `Session.connect` raises; RefusedError with code 4 or 5 means
         that the platform does not accept the DeviceSecret.
         """
-        from .mqtt import connect_packet
+        from . import mqtt
 
-        if self.session is None:
-            self.session = self._new_session()
+        product = self.product
+        key = self._record.get("productKey") or product.get("productKey")
+        host = mqtt.host(product, key)
+        if product["securemode"] != 3:
+            self._trust()  # before the session fills the heap: a root is read in one piece
         client_id, user, password = self.credentials()
-        packet = connect_packet(client_id, user, password, self.product["keepalive"])
-        forget("hmac", "mqtt", "sign", "tls")
+        packet = mqtt.connect_packet(client_id, user, password, product["keepalive"])
+        del mqtt
+        forget(*_PASSING)
+        if self.session is None:
+            self.session = self._new_session(key, host)
         try:
             self.session.connect(packet)
         except TlsError as e:
@@ -184,26 +156,22 @@ class Device:
 
             if product_secret(_PRODUCT):
                 self.product["forgetProductSecret"] = self.product["productSecret"] = None
-            forget("scrub", "store")
+            forget(*_PASSING)
         return self.session
 
-    def _new_session(self):
-        from . import mqtt
+    def _new_session(self, key, host):
         from .session import Session
 
         product = self.product
-        key = self._record.get("productKey") or product.get("productKey")
-        plain = product["securemode"] == 3
-        if plain:
+        port = product.get("mqttPort")
+        context = None
+        if product["securemode"] == 3:
             log("WARNING: securemode 3: the connection is not encrypted and not verified")
-        return Session(
-            key,
-            self._record["deviceName"],
-            mqtt.host(product, key),
-            product.get("mqttPort") or (1883 if plain else 443),
-            product["keepalive"],
-            None if plain else self._trust(),
-        )
+        else:
+            context = self._trust()
+        port = port or (443 if context else 1883)
+        name = self._record["deviceName"]
+        return Session(key, name, host, port, product["keepalive"], context)
 
     def _trust(self):
         if not self._trusts:
@@ -211,6 +179,8 @@ class Device:
 
             trust(self._context, self.product["roots"])
             self._trusts = True
+            del trust
+            forget("tls")
         return self._context
 
 
@@ -218,32 +188,12 @@ def _explained(e):
     return e if time_is_set() else TlsError("{} (the clock was never set: no NTP)".format(e))
 
 
-def _network():
-    # Wi-Fi and time, where they were lost or never came. Neither is worth stopping for.
-    import network
+def _ready(tries):
+    from .retry import ready
 
-    host = None
-    station = network.WLAN(network.STA_IF)
-    if station.active() and not station.isconnected():
-        from .wifi import up
-
-        try:
-            host = up()
-        except (ConfigError, OSError) as e:
-            log(e)
-        forget("wifi")
-    if not time_is_set():
-        from .clock import start
-
-        start(host)
-        forget("clock")
-
-
-def _pause(ms):
-    until = time.ticks_add(time.ticks_ms(), ms)
-    while ms > 0:
-        time.sleep_ms(min(ms, 1000))
-        ms = time.ticks_diff(until, time.ticks_ms())
+    ready(tries)
+    del ready
+    forget(*_PASSING)
 
 
 def run(on_connect=None, on_message=None, on_idle=None, device_name=None):
@@ -255,24 +205,20 @@ def run(on_connect=None, on_message=None, on_idle=None, device_name=None):
     slowly: an operator may have mended them. Raises ConfigError, which waiting cannot mend, and
     whatever the application's own functions raise.
     """
-    from .retry import Waits
-
     device = Device.load(device_name)
-    waits = Waits()
+    tries: "list[int]" = []  # when the latest ones began, see `retry`
+    failures = 0  # in a row
     refused = False  # the platform does not accept the stored secret
     while True:
         asking = refused or not device.registered()
         refused = False
         online = None
         try:
-            _network()
             if asking:
-                _pause(waits.barred())
-                waits.starting()
+                _ready(tries)
                 device.register()
                 asking = False
-            _pause(waits.barred())
-            waits.starting()
+            _ready(tries)
             session = device.connect()
             online = time.ticks_ms()
             if on_connect:
@@ -288,12 +234,15 @@ def run(on_connect=None, on_message=None, on_idle=None, device_name=None):
         except IotError as e:
             if online is not None:
                 if time.ticks_diff(time.ticks_ms(), online) >= _STAYED_MS:
-                    waits.succeeded()
+                    failures = 0
             elif isinstance(e, RefusedError) and not asking:
                 # Keep it: it may be right again when an operator has acted. But ask for another.
                 refused = e.code in (4, 5) and bool(device.product.get("productSecret"))
             elif isinstance(e, TlsError):
                 aliyun_iot.time_source = None  # it may be NTP that lied: ask again
-            wait = waits.failed(not e.retry)
+            from .retry import span
+
+            wait = span(tries, failures, not e.retry)
+            failures += 1
             log("{}; trying again in {} s".format(e, (wait + 999) // 1000))
-        _pause(wait)
+        time.sleep_ms(wait)

@@ -33,13 +33,18 @@ def credentials(product_key, device_name, device_secret, method="hmacsha256", mo
     )
 
 
-def token_credentials(product_key, device_name, client_id, device_token):
-    """Client id, user name and password of a device registered without pre-registration."""
-    return (
-        client_id + "|securemode=-2,authType=connwl,_ss=1|",
-        device_name + "&" + product_key,
-        device_token,
-    )
+def login(product, record):
+    """Client id, user name and password of the device with the certificate `record`: three str.
+
+    product: as `certificate.product` gives it.
+    """
+    key = record.get("productKey") or product.get("productKey")
+    name = record["deviceName"]
+    if "deviceToken" in record:  # registered without pre-registration
+        client_id = record["clientId"] + "|securemode=-2,authType=connwl,_ss=1|"
+        return client_id, name + "&" + key, record["deviceToken"]
+    secret = record["deviceSecret"]
+    return credentials(key, name, secret, product["signMethod"], product["securemode"])
 
 
 def length(size):

@@ -7,21 +7,9 @@ authentication". All but `register` is pure: it builds the request and reads the
 import json
 
 from . import forget
-from .errors import BusyError, ProtocolError, RefusedError
+from .errors import BusyError, ProtocolError
 
 PATH = "/auth/register/device"
-
-# What an operator must do, by the platform's code ("Error codes for devices", and 6100 from the
-# general list for a DeviceName the platform does not know).
-_ADVICE = {
-    460: "a parameter was refused: check productKey and deviceName in product.json",
-    6100: "this DeviceName is not pre-registered: add it to the product",
-    6250: "unknown ProductKey: check productKey and region in product.json",
-    6288: "dynamic registration is switched off: switch it on for the product",
-    6289: "already active: its DeviceSecret was given out and used before; reset or re-add it",
-    6292: "signature method not supported: check signMethod in product.json",
-    6600: "wrong signature: check productSecret in product.json",
-}
 
 
 def host(product):
@@ -50,14 +38,6 @@ def body(product_key, device_name, product_secret, sign_method, random):
     )
 
 
-def refusal(code):
-    """The exception for the platform's result `code` (int), to be raised by the caller."""
-    if code in (429, 500):
-        return BusyError("registration: the platform is busy (code {})".format(code), code)
-    advice = _ADVICE.get(code, "see the platform's error codes")
-    return RefusedError("registration refused, code {}: {}".format(code, advice), code)
-
-
 def device_secret(status, data, product_key, device_name):
     """Take the DeviceSecret out of an answer: str.
 
@@ -75,8 +55,10 @@ def device_secret(status, data, product_key, device_name):
             raise BusyError("registration: HTTP status {}".format(status), status)
         raise ProtocolError("registration: HTTP status {}, no result code".format(status))
     if code != 200:
+        from .registration_codes import refusal
+
         raise refusal(code)
-    from .certificate import is_secret
+    from .rules import is_secret
 
     granted = answer.get("data")
     if not isinstance(granted, dict):

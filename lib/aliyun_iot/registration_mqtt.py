@@ -53,7 +53,7 @@ def device_certificate(topic, payload, product_key, device_name):
     """
     if topic not in (b"/ext/register", b"/ext/regnwl"):
         return None
-    from .certificate import is_secret
+    from .rules import is_secret
 
     try:
         granted = json.loads(payload)

@@ -1,4 +1,8 @@
-"""Waits between tries: growing, with jitter, inside the platform's 5 connects a minute."""
+"""When to try: growing waits with jitter, inside the platform's 5 connects a minute.
+
+`tries` is a list, empty at first, of when the latest tries to connect or register began
+(`time.ticks_ms`). The caller keeps it, so that this module can be unloaded.
+"""
 
 import random
 import time
@@ -16,45 +20,60 @@ _SLOW_FIRST = const(60000)  # after a refusal: only somebody's doing can help, b
 _SLOW_MOST = const(1800000)
 
 
-class Waits:
-    """When to try next. One object per device, kept for as long as it runs.
+def ready(tries):
+    """Prepare for a try, wait until the limit lets it begin, note that it does.
 
-    Call `starting()` at each try to connect or register, `failed(slow)` after one that failed,
-    `succeeded()` once a connection has proved good.
+    Wi-Fi and time are seen to, where they were lost or never came; neither is worth stopping for.
     """
+    import network
 
-    def __init__(self):
-        self._starts = []  # ticks_ms of the latest tries, at most _CONNECTS
-        self._failures = 0
+    from . import time_is_set
 
-    def starting(self):
-        """Note that a try begins now."""
-        self._starts.append(time.ticks_ms())
-        if len(self._starts) > _CONNECTS:
-            self._starts.pop(0)
+    host = None
+    station = network.WLAN(network.STA_IF)
+    if station.active() and not station.isconnected():
+        from .errors import ConfigError
+        from .log import log
+        from .wifi import up
 
-    def succeeded(self):
-        """Let the next wait be a short one again."""
-        self._failures = 0
+        try:
+            host = up()
+        except (ConfigError, OSError) as e:
+            log(e)
+    if not time_is_set():
+        from .clock import start
 
-    def failed(self, slow=False):
-        """Milliseconds to wait before the next try, int.
+        start(host)
+    time.sleep_ms(barred(tries))
+    note(tries)
 
-        Each wait lies between half and one and a half of a span that doubles: devices that
-        failed together do not come back together. slow: the error needs somebody to act.
-        """
-        first, most = (_SLOW_FIRST, _SLOW_MOST) if slow else (_FIRST, _MOST)
-        span = min(first << min(self._failures, 12), most)
-        self._failures += 1
-        jitter = random.getrandbits(16)
-        barred = self.barred()
-        # Who must wait for the limit gets jitter on top: all of a fleet would end it together.
-        return max(span // 2 + jitter * span // 65536, barred and barred + jitter)
 
-    def barred(self):
-        """Milliseconds until the platform's limit lets another try begin, int."""
-        if len(self._starts) < _CONNECTS:
-            return 0
-        ago = time.ticks_diff(time.ticks_ms(), self._starts[0])
-        # After six days ticks_diff may take a long time ago for the future.
-        return _MINUTE - ago if 0 <= ago < _MINUTE else 0
+def note(tries):
+    """Note that a try begins now."""
+    tries.append(time.ticks_ms())
+    if len(tries) > _CONNECTS:
+        tries.pop(0)
+
+
+def span(tries, failures, slow=False):
+    """Milliseconds to wait before the next try, int.
+
+    Each wait lies between half and one and a half of a span that doubles: devices that failed
+    together do not come back together. failures: how many in a row there were before this one.
+    slow: the error needs somebody to act.
+    """
+    first, most = (_SLOW_FIRST, _SLOW_MOST) if slow else (_FIRST, _MOST)
+    middle = min(first << min(failures, 12), most)
+    jitter = random.getrandbits(16)
+    limit = barred(tries)
+    # Who must wait for the limit gets jitter on top: all of a fleet would end it together.
+    return max(middle // 2 + jitter * middle // 65536, limit and limit + jitter)
+
+
+def barred(tries):
+    """Milliseconds until the platform's limit lets another try begin, int."""
+    if len(tries) < _CONNECTS:
+        return 0
+    ago = time.ticks_diff(time.ticks_ms(), tries[0])
+    # After six days ticks_diff may take a long time ago for the future.
+    return _MINUTE - ago if 0 <= ago < _MINUTE else 0

@@ -9,8 +9,8 @@ from binascii import crc32
 
 from micropython import const
 
-from .certificate import is_device_name, is_product_key, is_secret
 from .errors import BusyError, ConfigError, ProtocolError, RefusedError
+from .rules import is_device_name, is_product_key, is_secret
 from .sign import sign
 
 MOST = const(2000)  # sub-devices of one gateway, platform docs "Limits"

@@ -25,15 +25,17 @@ class Clock:
 
 
 clock = sys.modules["time"] = Clock()
-from aliyun_iot.retry import Waits  # noqa: E402 the simulated clock must be there first
+from aliyun_iot import retry  # noqa: E402 the simulated clock must be there first
 
 random.seed(given["seed"])
-waits = Waits()
+tries = []
+failures = 0
 began = clock.now
 starts = []
 while clock.now - began < given["hours"] * 3600000:
     starts.append(clock.now - began)
-    waits.starting()
+    retry.note(tries)
     clock.now += 30  # the try itself
-    clock.now += waits.failed(given["slow"])
+    clock.now += retry.span(tries, failures, given["slow"])
+    failures += 1
 print(json.dumps(starts))
