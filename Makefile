@@ -6,7 +6,7 @@ PIP := $(VENV)/bin/pip --disable-pip-version-check -q
 PORT_OPTION = $(if $(PORT),--port $(PORT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run run-gateway test lint platform board image deploy monitor identity erase-identity flash provision clean
+.PHONY: help setup run run-gateway test lint bench platform board image deploy monitor identity erase-identity flash provision clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ lint: $(VENV)/ready $(VENV)/stubs/ready ## ruff, and type checks of the tools an
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/mypy --config-file firmware/mypy.ini
+
+bench: $(VENV)/ready $(VENV)/linkkit/ready ## measure heap, flash, wire, time and scale into docs/benchmark.md
+	@$(PY) -m tools.bench
 
 platform: $(VENV)/ready ## run the local IoT Platform
 	@$(PY) -m tools.iot_platform $(if $(wildcard product.json),--product product.json)

@@ -12,9 +12,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from tools.bench import flash, heap, scale, timing, wire
+from tools.bench import flash, heap, report, scale, timing, wire
 from tools.bench.place import Place
 from tools.bench.results import Section, Table
+from tools.layout import ROOT
 
 PARTS: dict[str, Callable[[Place, bool], Section]] = {
     "heap": heap.section,
@@ -50,14 +51,15 @@ def _show(console: Console, table: Table) -> None:
 def main() -> int:
     """The command. Returns the exit status: 1 where a budget does not hold."""
     arguments = _arguments().parse_args()
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    started = time.monotonic()
     sections = []
     for name in arguments.only or PARTS:
         began = time.monotonic()
         with (
             console.status(f"measuring: {name} ..."),
-            tempfile.TemporaryDirectory() as folder,
-            Place(Path(folder)) as place,
+            tempfile.TemporaryDirectory() as boards,
+            Place(Path(boards)) as place,
         ):
             section = PARTS[name](place, arguments.quick)
         sections.append(section)
@@ -66,7 +68,18 @@ def main() -> int:
             _show(console, table)
         for note in section.notes:
             console.print(note, soft_wrap=True)
-    return 0
+    console.rule("Budgets", align="left")
+    _show(console, report.budgets(sections))
+    folder = arguments.output
+    if folder is None and not (arguments.only or arguments.quick):
+        folder = ROOT / "docs"
+    if folder is not None:
+        page = report.write(folder, sections, time.monotonic() - started)
+        console.print(f"written: {page}")
+    over = report.broken(sections)
+    for name in over:
+        console.print(f"over its limit: {name}")
+    return 1 if over else 0
 
 
 if __name__ == "__main__":

@@ -23,8 +23,9 @@ from dataclasses import dataclass
 
 from tools.bench.modules import import_order
 from tools.bench.packages import HMAC, pypi_modules
+from tools.bench.pictures import bars, chart
 from tools.bench.place import BOOT_SECONDS, DEVICE, Flow, Place, script_text
-from tools.bench.results import Section, Table, number
+from tools.bench.results import Picture, Section, Table, number
 
 STEP = 0.25
 ABOVE = 3
@@ -130,19 +131,15 @@ def module_heaps(place: Place, optimise: int) -> list[ModuleHeap]:
     return found
 
 
-def _flows(place: Place, quick: bool) -> list[tuple[str, str, Flow]]:
+def _flows(place: Place) -> list[tuple[str, str, Flow]]:
     """(figure, row, flow) of each flow of the package whose least heap is searched."""
-    flows = [
+    return [
         ("heap.first", "first boot", place.first_boot()),
         ("heap.later", "later boot", place.later_boot()),
         ("heap.first.O3", "first boot, -O3", place.first_boot(3)),
         ("heap.later.O3", "later boot, -O3", place.later_boot(3)),
         ("heap.mqtt", "first boot, registration over MQTT", place.first_boot(0, "mqtt")),
-        ("heap.gateway.1", "first boot, then 1 sub-device", place.gateway(1)),
     ]
-    if not quick:
-        flows.append(("heap.gateway.100", "... 100 sub-devices", place.gateway(100)))
-    return flows
 
 
 def _peers(place: Place) -> list[tuple[str, str, Flow]]:
@@ -153,26 +150,41 @@ def _peers(place: Place) -> list[tuple[str, str, Flow]]:
     ]
 
 
+def gateways(place: Place, rest: float, quick: bool) -> dict[int, float]:
+    """Number of sub-devices -> least heap of a gateway that brings them online, wK.
+
+    Up to 100 it is searched. Beyond, where each run takes long, the search goes up from there.
+    """
+    found = {count: least_of(place.gateway(count), rest) for count in (1, 10)}
+    for count in () if quick else (100, 500, 2000):
+        flow, heap = place.gateway(count), max(found.values())
+        while not flow.passes(rest + heap):
+            heap += STEP
+        found[count] = heap
+    return found
+
+
 def section(place: Place, quick: bool) -> Section:
     """Measure all of it."""
     rest = in_use(place)
     part = Section("Heap", __doc__ or "")
     rows = []
-    for figure, row, flow in [*_flows(place, quick), *_peers(place)]:
+    for figure, row, flow in [*_flows(place), *_peers(place)]:
         part.figures[figure] = value = least_of(flow, rest)
         rows.append((row, f"{value:.2f}"))
-    if not quick:
-        # Each run takes long: where 100 pass, 2,000 must; if not, the search starts there.
-        most, flow = part.figures["heap.gateway.100"] + rest, place.gateway(2000)
-        while not flow.passes(most):
-            most += STEP
-        part.figures["heap.gateway.2000"] = most - rest
-        rows.insert(7, ("... 2,000 sub-devices (passes at)", f"{most - rest:.2f}"))
-    part.figures["heap.rest"] = rest
-    umqtt = in_use(place, "import umqtt.simple") - in_use(place)
     part.tables.append(Table("Least heap above the board at rest", ("flow", "wK"), rows))
+    umqtt = in_use(place, "import umqtt.simple") - rest
     part.notes.append(
         f"The board at rest has {rest:.2f} wK in use. umqtt.simple by itself takes {umqtt:.2f} wK."
+    )
+    found = gateways(place, rest, quick)
+    part.figures["heap.gateway"] = max(found.values())
+    part.tables.append(
+        Table(
+            "Least heap of a blank gateway that registers and brings sub-devices online",
+            ("sub-devices", "wK"),
+            [(number(count), f"{heap:.2f}") for count, heap in found.items()],
+        )
     )
     part.tables.append(
         Table(
@@ -195,4 +207,35 @@ def section(place: Place, quick: bool) -> Section:
         "What unloading leaves are interned names; their table grows in steps, and the module "
         "that happens to need the next step carries all of it."
     )
+    part.pictures = _pictures(part.figures, found)
     return part
+
+
+def _pictures(figures: dict[str, float], gateways: dict[int, float]) -> list[Picture]:
+    us, naive, pypi = "this package", "naive script", "naive, micropython-hmac"
+    flows = {
+        "first boot": {
+            us: figures["heap.first"],
+            naive: figures["heap.naive.first"],
+            pypi: figures["heap.naive.pypi"],
+        },
+        "later boot": {us: figures["heap.later"], naive: figures["heap.naive.later"]},
+    }
+    return [
+        Picture(
+            "benchmark-heap.svg",
+            bars("Least heap above the board at rest", "wK", flows),
+            "Least heap of a first and a later boot, in kibibytes of a 32-bit chip.",
+        ),
+        Picture(
+            "benchmark-gateway-heap.svg",
+            chart(
+                "Least heap of a gateway",
+                "sub-devices",
+                "wK",
+                {us: list(gateways.items())},
+                log_up=False,
+            ),
+            "Least heap against the number of sub-devices: a level line does not grow with it.",
+        ),
+    ]

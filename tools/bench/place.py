@@ -58,13 +58,16 @@ class Flow:
     def checked(self) -> BootResult:
         """One power cycle that gets through. Raises RuntimeError with its output if not."""
         result = self.run(timeout=MOST_SECONDS)
-        if result.ending != "until" or not good(result, self.done):
+        if not self.got_through(result):
             raise RuntimeError(f"{self.name}: {result.ending}: {result.output}")
         return result
 
     def passes(self, heap: float) -> bool:
         """Whether it gets through at the first try, without a complaint."""
-        result = self.run(heap)
+        return self.got_through(self.run(heap))
+
+    def got_through(self, result: BootResult) -> bool:
+        """Whether a run ended as it should, without a complaint."""
         return result.ending == "until" and good(result, self.done)
 
 

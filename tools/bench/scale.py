@@ -34,7 +34,7 @@ from tools.image import BLOCK_SIZE, FlashLayout
 
 BOARDS = (1, 10, 100, 500)
 SUBDEVICES = (1, 10, 100, 500, 2000)
-_SECONDS = 150
+_SECONDS = 120
 _SMALL = FlashLayout(size=64 * BLOCK_SIZE)
 """Enough for the files, and little enough for hundreds of images."""
 

@@ -1,11 +1,11 @@
 """Time: medians of paired runs on this machine, as ratios.
 
-Each round runs all flows one after another; a ratio is the median over the rounds of that round's
-quotient, so that what slows the machine slows both. A boot is taken from power-on to the answer
-to its first property post, less the same round's boot at rest: interpreter, flash, and Wi-Fi,
-which a bare boot.py joins for all of them alike (the shipped one looks ten times a second whether
-it has joined; with it the package takes longer by the figure in the note). Absolute times are
-those of this machine and its loopback, far from a chip's.
+Each round runs all flows one after another, so that what slows the machine slows all of them; a
+ratio is that of the medians over the rounds. A boot is taken from power-on to the answer to its
+first property post, less that of the board at rest: interpreter, flash, and Wi-Fi, which a bare
+boot.py joins for all of them alike (the shipped one looks ten times a second whether it has
+joined; with it the package takes longer by the figure in the note). Absolute times are those of
+this machine and its loopback, far from a chip's.
 
 Bare: a MicroPython script that has the same messages ready as bytes: the same verified TLS
 handshakes, the same requests, nothing computed, stored or checked. MicroPython's TLS writes a
@@ -23,11 +23,15 @@ from statistics import median
 
 from tools.bench import messages, vendor
 from tools.bench.packages import pypi_modules
+from tools.bench.pictures import bars
 from tools.bench.place import BOOT_SECONDS, DEVICE, NAIVE, Flow, Place, script_text
-from tools.bench.results import Section, Table, number
+from tools.bench.results import Picture, Section, Table, number
 from tools.board import Board
 
 ROUNDS = 15
+FLOOR = "bare, TCP_NODELAY"
+LINKKIT = "aliyun-iot-linkkit"
+_LEAST = 0.005  # seconds: what is shorter cannot be told from the board at rest
 SUBDEVICES = 100
 
 
@@ -64,17 +68,12 @@ def rounds(measures: dict[str, Callable[[], float]], count: int) -> dict[str, li
     return taken
 
 
-def ratio(taken: dict[str, list[float]], over: str, under: str) -> float:
-    """Median over the rounds of one time by another, both less the boot at rest."""
-    rest = taken["at rest"]
-    pairs = zip(_less(taken, over, rest), _less(taken, under, rest), strict=True)
-    return median(a / b for a, b in pairs)
-
-
-def _less(taken: dict[str, list[float]], name: str, rest: list[float]) -> list[float]:
-    if name == "aliyun-iot-linkkit":
-        return taken[name]
-    return [max(1e-6, time - still) for time, still in zip(taken[name], rest, strict=True)]
+def net(taken: dict[str, list[float]]) -> dict[str, float]:
+    """Median seconds of each, less the median of the board at rest where it is a board."""
+    rest = median(taken["at rest"])
+    return {
+        name: median(times) - (0 if name == LINKKIT else rest) for name, times in taken.items()
+    }
 
 
 def boots(place: Place, kind: str, count: int) -> dict[str, list[float]]:
@@ -89,9 +88,9 @@ def boots(place: Place, kind: str, count: int) -> dict[str, list[float]]:
             "this package": _seconds(ours),
             "as shipped": _seconds(shipped),
             "bare": _seconds(bare(place, first, False)),
-            "bare, TCP_NODELAY": _seconds(bare(place, first, True)),
+            FLOOR: _seconds(bare(place, first, True)),
             "naive script": _seconds(naive),
-            "aliyun-iot-linkkit": lambda: vendor.run(place, kind)["posted"],
+            LINKKIT: lambda: vendor.run(place, kind)["posted"],
         },
         count,
     )
@@ -99,24 +98,36 @@ def boots(place: Place, kind: str, count: int) -> dict[str, list[float]]:
 
 def _boots(place: Place, part: Section, count: int) -> Table:
     rows = []
+    drawn: dict[str, dict[str, float]] = {}
     for kind in ("first", "later"):
         taken = boots(place, kind, count)
-        net = {name: median(_less(taken, name, taken["at rest"])) for name in taken}
-        longer = (net["as shipped"] - net["this package"]) * 1000
+        times = net(taken)
+        drawn[f"{kind} boot"] = {
+            who: 1000 * times[who] for who in ("this package", "naive script", "bare", FLOOR)
+        }
+        longer = (times["as shipped"] - times["this package"]) * 1000
         part.notes.append(f"The shipped boot.py makes a {kind} boot {longer:.0f} ms longer.")
-        for name in ("bare", "bare, TCP_NODELAY", "naive script", "aliyun-iot-linkkit"):
-            value = ratio(taken, "this package", name)
+        for name in ("bare", FLOOR, "naive script", LINKKIT):
+            short = times[name] < _LEAST
+            value = times["this package"] / max(times[name], _LEAST)
             if name.startswith("bare"):
-                part.figures[f"time.{kind}{'.floor' if ',' in name else ''}"] = value
+                part.figures[f"time.{kind}{'.floor' if name == FLOOR else ''}"] = value
             rows.append(
                 (
                     f"{kind} boot",
                     name,
-                    f"{net['this package'] * 1000:.0f} ms",
-                    f"{net[name] * 1000:.0f} ms",
-                    f"{value:.2f}",
+                    f"{times['this package'] * 1000:.0f} ms",
+                    f"{times[name] * 1000:.0f} ms",
+                    f"{'at most ' * short}{value:.2f}",
                 )
             )
+    part.pictures.append(
+        Picture(
+            "benchmark-time.svg",
+            bars("Time of a boot, less the board at rest", "ms", drawn),
+            "Time of a first and a later boot inside MicroPython on this machine.",
+        )
+    )
     return Table(
         f"Boots, medians of {count} rounds",
         ("flow", "beside", "this package", "the other", "ratio"),

@@ -17,9 +17,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tools.bench import vendor
+from tools.bench.pictures import bars
 from tools.bench.place import Flow, Place
 from tools.bench.relay import Relay, Total, together
-from tools.bench.results import Section, Table, number
+from tools.bench.results import Picture, Section, Table, number
 
 SUBDEVICES = 30
 COLUMNS = (
@@ -137,8 +138,10 @@ def section(place: Place, quick: bool) -> Section:
             ("first boot, registered over MQTT", linkkit, lambda: sdk("mqtt")),
         ]
         rows = []
+        sent: dict[str, dict[str, float]] = {}
         for flow, who, measure in measured:
             total = measure()
+            sent.setdefault(flow, {})[who] = total.up.bytes
             rows.append(_row(flow, who, total))
             if who == us:
                 kind = {"first boot": "first", "later boot": "later"}.get(flow)
@@ -147,6 +150,13 @@ def section(place: Place, quick: bool) -> Section:
                     part.figures[f"wire.records.{kind}"] = total.up.records
                     part.figures[f"wire.trips.{kind}"] = total.round_trips
         part.tables.append(Table("From power-on, or from the first call", COLUMNS, rows))
+        part.pictures.append(
+            Picture(
+                "benchmark-wire.svg",
+                bars("Bytes sent", "bytes", sent),
+                "Bytes that each flow sends to the platform, TLS included.",
+            )
+        )
         part.tables.append(_subdevices(place, counting, 2 if quick else SUBDEVICES))
     return part
 

@@ -1,0 +1,109 @@
+"""What the package costs stays within `tools.bench.budgets`, as far as that is the same anywhere.
+
+`make bench` measures all of it and says how far from each limit it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tools.bench import flash, heap, wire
+from tools.bench.budgets import BUDGETS
+from tools.bench.place import Flow, Place
+from tools.bench.relay import Relay, Total
+
+SUBDEVICES = (1, 65)  # less than a batch, and three batches
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with Place(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def first_boot(place: Place) -> Total:
+    return wire.first_boot(place)
+
+
+def limit(name: str) -> float:
+    return BUDGETS[name].limit
+
+
+def check_heap(place: Place, flow: Flow, name: str) -> None:
+    result = flow.run(heap.in_use(place) + limit(name))
+    assert flow.got_through(result), result.output
+
+
+def test_a_first_boot_gets_through_on_its_heap(place: Place) -> None:
+    check_heap(place, place.first_boot(), "heap.first")
+
+
+def test_a_later_boot_gets_through_on_its_heap(place: Place) -> None:
+    check_heap(place, place.later_boot(), "heap.later")
+
+
+def test_a_registration_over_mqtt_gets_through_on_its_heap(place: Place) -> None:
+    check_heap(place, place.first_boot(registration="mqtt"), "heap.mqtt")
+
+
+@pytest.mark.parametrize("count", SUBDEVICES)
+def test_a_gateway_gets_through_on_the_same_heap_whatever_the_number(
+    place: Place, count: int
+) -> None:
+    check_heap(place, place.gateway(count), "heap.gateway")
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "optimise"),
+    [("flash.direct", "direct", 0), ("flash.direct.O3", "direct", 3), ("flash.all", "all", 0)],
+)
+def test_compiled_code_fits(name: str, what: str, optimise: int) -> None:
+    assert flash.totals(optimise)[what] <= limit(name)
+
+
+def test_a_first_boot_does_not_wear_the_flash(place: Place) -> None:
+    assert place.first_boot().checked().flash_operations <= limit("flash.writes.first")
+
+
+def test_a_later_boot_writes_nothing(place: Place) -> None:
+    assert place.later_boot().checked().flash_operations <= limit("flash.writes.later")
+
+
+def test_a_first_boot_sends_few_bytes(first_boot: Total) -> None:
+    assert 500 < first_boot.up.bytes <= limit("wire.bytes.first")
+
+
+def test_a_first_boot_sends_few_tls_records(first_boot: Total) -> None:
+    # At least: a hello, a key exchange, a change of cipher, a finish and a request, twice.
+    assert 10 <= first_boot.up.records <= limit("wire.records.first")
+
+
+def test_a_first_boot_waits_for_few_round_trips(first_boot: Total) -> None:
+    assert first_boot.handshakes == 2
+    assert first_boot.round_trips <= limit("wire.trips.first")
+
+
+def test_a_later_boot_sends_few_tls_records(place: Place) -> None:
+    total = wire.later_boot(place)
+    assert total.handshakes == 1
+    assert total.up.records <= limit("wire.records.later")
+
+
+def test_the_relay_counts_records_of_tls_only(place: Place) -> None:
+    with Relay(place.platform.mqtt_tcp_port) as relay:
+        place.mqtt_port = relay.port
+        image = place.image(place.product(securemode=3))
+        Flow("plain", lambda: place.board(image)).checked()
+        total = relay.total()
+    assert total.up.bytes > 100 and total.down.bytes > 100
+    assert (total.up.records, total.handshakes) == (0, 0)
+
+
+def test_every_budget_that_can_be_tested_is() -> None:
+    text = Path(__file__).read_text("utf-8")
+    tested = {name for name, budget in BUDGETS.items() if budget.tested}
+    assert {name for name in BUDGETS if f'"{name}"' in text} == tested

@@ -1,0 +1,55 @@
+"""What the package may cost: the limits that `make test` and `make bench` hold it to.
+
+`limit` is what holds now and must go on holding; `goal` is where it is to get. The modules that
+measure say what each figure means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A figure's limit and goal, both the most that it may be."""
+
+    what: str
+    unit: str
+    limit: float
+    goal: float
+    beside: str = ""
+    tested: bool = True
+    """Whether it is the same on every machine, and so part of the test suite."""
+
+
+BUDGETS: dict[str, Budget] = {
+    "heap.first": Budget("least heap, first boot", "wK", 19, 11, "naive script, see there"),
+    "heap.later": Budget("least heap, later boot", "wK", 19, 9, "naive script, see there"),
+    "heap.mqtt": Budget("least heap, first boot, registered over MQTT", "wK", 21, 14),
+    "heap.gateway": Budget(
+        "least heap, gateway with any number of sub-devices",
+        "wK",
+        48,
+        30,
+        "the same for 1 to 2,000",
+    ),
+    "flash.direct": Budget(".mpy of a direct device, -O0", "bytes", 26_200, 10_000),
+    "flash.direct.O3": Budget(".mpy of a direct device, -O3", "bytes", 24_600, 8_000),
+    "flash.all": Budget(
+        ".mpy of everything, -O0", "bytes", 42_000, 20_000, "C SDK 4.x: about 25 kB without TLS"
+    ),
+    "flash.writes.first": Budget("flash operations, first boot", "", 6, 6),
+    "flash.writes.later": Budget("flash operations, later boot", "", 0, 0),
+    "wire.bytes.first": Budget("bytes sent, first boot", "bytes", 1_100, 1_976, "C SDK: 1,977"),
+    "wire.records.first": Budget("TLS records sent, first boot", "", 12, 12, "C SDK: 14"),
+    "wire.records.later": Budget("TLS records sent, later boot", "", 5, 5),
+    "wire.trips.first": Budget("round trips, first boot", "", 8, 8),
+    "time.first": Budget("first boot beside bare handshakes", "x", 1.2, 1.2, "", False),
+    "time.first.floor": Budget(
+        "first boot beside bare handshakes with TCP_NODELAY", "x", 4, 1.2, "", False
+    ),
+    "scale.failures": Budget("boards of the largest crowd that fail", "", 0, 0, "", False),
+    "scale.connects": Budget(
+        "connects of one board in a minute", "", 5, 5, "the platform's limit", False
+    ),
+}
