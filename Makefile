@@ -6,7 +6,7 @@ PIP := $(VENV)/bin/pip --disable-pip-version-check -q
 PORT_OPTION = $(if $(PORT),--port $(PORT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run run-gateway test lint bench platform board image deploy monitor identity erase-identity flash provision clean
+.PHONY: help setup run run-gateway test lint bench faults fuzz soak fleet platform board image deploy monitor identity erase-identity flash provision clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -51,6 +51,22 @@ lint: $(VENV)/ready $(VENV)/stubs/ready ## ruff, and type checks of the tools an
 
 bench: $(VENV)/ready $(VENV)/linkkit/ready ## measure heap, flash, wire, time and scale into docs/benchmark.md
 	@$(PY) -m tools.bench
+
+faults: $(VENV)/ready ## every power cut and every byte of the network, in full: about 15 minutes
+	@$(PY) -m tools.faults exhaustive
+	@$(PY) -m tools.faults report
+
+fuzz: $(VENV)/ready ## 100,000 mutated HTTP answers and MQTT streams each, inside MicroPython
+	@$(PY) -m tools.faults fuzz $(if $(SEED),--seed $(SEED))
+	@$(PY) -m tools.faults report
+
+soak: $(VENV)/ready ## hundreds of boots with random faults of all kinds [SEED=...]
+	@$(PY) -m tools.faults soak $(if $(SEED),--seed $(SEED))
+	@$(PY) -m tools.faults report
+
+fleet: $(VENV)/ready ## a thousand devices powered on in the same second: docs/fleet-restart.svg
+	@$(PY) -m tools.faults fleet
+	@$(PY) -m tools.faults report
 
 platform: $(VENV)/ready ## run the local IoT Platform
 	@$(PY) -m tools.iot_platform $(if $(wildcard product.json),--product product.json)
