@@ -100,7 +100,8 @@ def make_board(platform: LocalPlatform, tmp_path: Path) -> MakeBoard:
     def make(product: Any = None, device: Any = None, **image: Any) -> Board:
         if product is None:
             product = product_of(platform)
-        content = {"wifi": WIFI, "roots": [platform.ca_der], "check": False} | image
+        content: dict[str, Any] = {"wifi": WIFI, "roots": [platform.ca_der], "check": False}
+        content |= image
         flash = build_image(product or None, device=device, **content)
         return Board(flash, tmp_path / "board", mac=MAC, resolve={"*": "127.0.0.1"})
 
