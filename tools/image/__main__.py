@@ -127,6 +127,7 @@ def _build(arguments: argparse.Namespace, console: Console) -> None:
     files = image_files(product, wifi, device, roots=roots, optimise=arguments.optimise)
     image = make_image(files, layout)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.touch(mode=0o600)  # it holds secrets
     arguments.output.write_bytes(image)
     if arguments.list:
         table = Table("file", "bytes", box=None)
