@@ -17,8 +17,9 @@ from pathlib import Path
 
 from tools.board import Board, Cut, FlashFault
 from tools.faults.bench import CONNECTED, PRODUCT_KEY, Bench
+from tools.faults.network import DIRECTIONS
 from tools.faults.power import WHEN
-from tools.faults.proxy import Fault, Proxy
+from tools.faults.proxy import Fault, Kind, Proxy
 from tools.faults.tally import Tally, keep
 from tools.image import FlashLayout
 from tools.iot_platform import Identity
@@ -131,12 +132,13 @@ class _Life:
         return "power off at any time"
 
     def _network(self) -> str:
-        kind = self.rng.choice(["cut", "reset", "stall", "drip", "garbage", "refuse"])
+        kinds: list[Kind] = ["cut", "reset", "stall", "drip", "garbage", "refuse"]
+        kind = self.rng.choice(kinds)
         proxy: Proxy = self.rng.choice([self.bench.https, self.bench.mqtt])
         faults = [
             Fault(
                 kind,
-                self.rng.choice(["up", "down"]),
+                self.rng.choice(DIRECTIONS),
                 self.rng.randrange(2000),
                 0.001,
                 self.rng.randbytes(50),
@@ -181,7 +183,8 @@ class _Life:
         return "NTP blocked or lying"
 
     def _radio(self) -> str:
-        self.board.wifi = self.rng.choice([{}, {"bench": "another password"}, {"bench": 204}])
+        air: list[dict[str, str | int | None]] = [{}, {"bench": "another"}, {"bench": 204}]
+        self.board.wifi = self.rng.choice(air)
         self._boot(0.6)
         return "no Wi-Fi"
 
