@@ -32,9 +32,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     [
         (power.FIRST_BOOT, None),
         (power.MQTT_FIRST_BOOT, 6),
-        (power.REPLACING, None),
-        (power.SUBDEVICES_STORED, 12),
-        (power.FORGETTING, 12),
+        (power.REPLACING, 9),
+        (power.SUBDEVICES_STORED, 9),
+        (power.FORGETTING, 8),
     ],
     ids=lambda value: value.name if isinstance(value, power.Scenario) else "",
 )
@@ -145,6 +145,20 @@ def test_a_record_gone_bad_is_named_and_an_active_device_says_what_to_do(
     assert "already active" in result.output
     assert "reset or re-add it" in result.output
     assert board.read("/device.json") == bad
+    bench.platform.reset(PRODUCT_KEY, board.mac)
+    assert board.boot(CONNECTED, 20).ending == "until"
+    assert bench.stored_secret(board) == bench.secret_of(board.mac)
+
+
+def test_a_block_gone_bad_under_the_record_is_named(bench: Bench) -> None:
+    board = bench.board()
+    assert board.boot(CONNECTED, 20).ending == "until"
+    flash = board.flash
+    at = flash.rindex(bench.secret_of(board.mac).encode())
+    board.flash = flash[: at - 40] + bytes(60) + flash[at + 20 :]
+    result = board.boot(WAITING, 20)
+    assert "device.json: not JSON" in result.output
+    assert "already active" in result.output
     bench.platform.reset(PRODUCT_KEY, board.mac)
     assert board.boot(CONNECTED, 20).ending == "until"
     assert bench.stored_secret(board) == bench.secret_of(board.mac)
