@@ -157,11 +157,6 @@ def test_unique_id_is_the_mac(tmp_path: Path) -> None:
 # --- the simulator itself
 
 
-def test_a_boot_is_fast(tmp_path: Path) -> None:
-    board = make_board(tmp_path, "print('up')")
-    assert min(board.boot("up").seconds for _ in range(5)) < 0.1
-
-
 def test_the_simulator_takes_little_heap(tmp_path: Path) -> None:
     """Of a 32-bit chip's: 12 KiB are enough to come as far as boot.py."""
     image = build_image(boot="print('up')", lib=None, roots=[])

@@ -149,7 +149,7 @@ class Stream:
         self.flush()
         count = self._io.readinto(buf)
         # TLS fills the buffer or has ended; asked once more, it would wait for TCP to end as well.
-        if count == 0 or count and self._io is not self.wire and count < len(buf):
+        if count == 0 or (count and self._io is not self.wire and count < len(buf)):
             raise OSError(errno.ECONNRESET)
         if count and count < 0:  # as in `flush`
             raise OSError(-count)
