@@ -29,7 +29,7 @@ BUDGETS: dict[str, Budget] = {
     "heap.gateway": Budget(
         "least heap, gateway with any number of sub-devices",
         "wK",
-        48,
+        56,
         30,
         "the same for 1 to 2,000",
     ),
