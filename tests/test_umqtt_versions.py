@@ -6,6 +6,7 @@ to what a subclass can notice: the constructor, `connect`, `subscribe`, the impo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,8 @@ def long_topics(source: str) -> str:  # 1.8: lengths by a helper, no u-names, lo
     )
 
 
-CHANGES = [
-    ("1.3.4", lambda source: source),
+CHANGES: list[tuple[str, Callable[[str], str]]] = [
+    ("1.3.4", str),
     ("1.4.0", context_only),
     ("1.5.0", with_timeout),
     ("1.6.0", legacy_back),
