@@ -59,16 +59,23 @@ def test_an_exception_at_any_call_leaves_the_old_or_the_new_record(
 
 @pytest.mark.parametrize("line", ["is not registered yet", "identity stored", "connected as"])
 def test_a_soft_reset_at_any_line_ends_connected(bench: Bench, line: str) -> None:
-    board = bench.board()
-    with board.power_on(max_boots=3) as session:
-        assert session.wait(line, 20) == "until"
-        session.send("\x03")
-        assert session.wait(None, 10) == "repl", session.output
-        session.send("\x04")
-        assert session.wait("soft reboot", 10) == "until"
-        since = len(session.output)
-        assert session.wait(CONNECTED, 20, since) == "until", session.output
-    assert bench.stored_secret(board) == bench.secret_of(board.mac)
+    for _ in range(10):
+        board = bench.board()
+        with board.power_on(max_boots=3) as session:
+            assert session.wait(line, 20) == "until"
+            session.send("\x03")
+            if session.wait(None, 10) == "exit":
+                # Unlike a chip's, the unix port's Ctrl-C may hit the garbage collector, which is
+                # the end of the process.
+                continue
+            assert session.at_repl, session.output
+            session.send("\x04")
+            assert session.wait("soft reboot", 10) == "until"
+            since = len(session.output)
+            assert session.wait(CONNECTED, 20, since) == "until", session.output
+        assert bench.stored_secret(board) == bench.secret_of(board.mac)
+        return
+    pytest.fail("every Ctrl-C ended the process")
 
 
 FILL = """
