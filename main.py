@@ -1,4 +1,4 @@
-# The application: replace the three functions' bodies with your own.
+# The application: put your own into the two functions.
 import sys
 import time
 
