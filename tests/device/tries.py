@@ -16,10 +16,14 @@ import sys
 import time
 from binascii import crc32
 
-from aliyun_iot import device as device_module
-from aliyun_iot.device import Device
-from aliyun_iot.errors import IotError
-from aliyun_iot.session import Session
+import aliyun_iot
+
+# Modules stay loaded: reading them from flash again for every try takes more time than the try.
+aliyun_iot.forget = lambda *names: gc.collect()
+from aliyun_iot import device as device_module  # noqa: E402
+from aliyun_iot.device import Device  # noqa: E402
+from aliyun_iot.errors import IotError  # noqa: E402
+from aliyun_iot.session import Session  # noqa: E402
 
 
 def stored():
