@@ -48,7 +48,7 @@ BUDGETS: dict[str, Budget] = {
     "time.first.floor": Budget(
         "first boot beside bare handshakes with TCP_NODELAY", "x", 4, 1.2, "", False
     ),
-    "scale.failures": Budget("boards of the largest crowd that fail", "", 0, 0, "", False),
+    "scale.failures": Budget("boards that fail to come online", "", 0, 0, "", False),
     "scale.connects": Budget(
         "connects of one board in a minute", "", 5, 5, "the platform's limit", False
     ),
