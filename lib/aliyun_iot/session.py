@@ -67,13 +67,14 @@ class Session(MQTTClient):
         """
         self.close()
         self.sock = Stream(self.server, self.port, self.connect_timeout, self.context)
-        self._guarded(self._log_in, packet)
+        self._guarded(self._log_in, packet, self.sock.wire.until)
         for topic in self.topics:
             self.subscribe(topic)
         if self.unacked:
             self.publish(self.unacked[0], self.unacked[1], qos=1)
 
-    def _log_in(self, packet):
+    def _log_in(self, packet, until):
+        self.sock.wire.until = until  # what is left of the time for connecting
         self.sock.write(packet)  # in one piece: one segment, nothing to wait for in between
         answer = self.sock.read(4)
         if answer[0] != 0x20 or answer[1] != 2:
@@ -186,9 +187,11 @@ class Session(MQTTClient):
         raise ProtocolError("a packet's length has more than four bytes")
 
     def _receive(self, topic, payload):
-        if self.sock.dropped:
+        limit = self.sock.limit
+        # A flood while something else is waited for must not take all the memory.
+        if self.sock.dropped or sum([len(m[1]) + 99 for m in self.inbox]) > 3 * limit:
             self.sock.dropped = False
-            log("a message longer than {} bytes was dropped".format(self.sock.limit))
+            log("a message was dropped: over {} bytes, or too many unread".format(limit))
         else:
             self.inbox.append((topic, payload))
 
@@ -214,6 +217,15 @@ class Session(MQTTClient):
             self._expected = None
             if not done:
                 self.close()
+
+    def check_msg(self):
+        """umqtt's: take in a packet if one is there; messages go to the inbox, see `wait`."""
+        self._check_open()
+        self._guarded(self._wait, 0)
+
+    def disconnect(self):
+        """umqtt's: the same as `close`."""
+        self.close()
 
     def close(self):
         """Say goodbye if there is a connection, and let go of it. Never raises."""
