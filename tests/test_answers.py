@@ -15,7 +15,7 @@ from tools.faults.proxy import Fault
 from tools.faults.tries import Tries, Try
 
 MS = 3000
-MQTT_MS = 800
+MQTT_MS = 1200
 HEAD = b"HTTP/1.1 200 OK\r\n"
 GRANTED = {"deviceName": "{name}", "deviceSecret": "s" * 32, "productKey": PRODUCT_KEY}
 
@@ -118,6 +118,7 @@ HTTP: dict[str, tuple[bytes, str | None, str]] = {
 OK = b"\x20\x02\x00\x00"
 PUBLISH = b"\x30\x0a\x00\x02/tHELLO!"
 LONG = b"\x30\xa4\x9c\x01\x00\x02/t" + b"x" * 20_000
+FLOOD = b"\x30\xec\x07\x00\x02/t" + b"x" * 1000
 # name: (what the board does when connected, what it gets after its CONNECT, error, said, messages)
 Mqtt = tuple[str | None, Script, str | None, str, list[int]]
 MQTT: dict[str, Mqtt] = {
@@ -208,6 +209,13 @@ MQTT: dict[str, Mqtt] = {
         [],
     ),
     "no PUBACK": ("publish", Script([(0, OK)], stay=True), "NetworkError", "in time", []),
+    "a flood of messages, then PUBACK": (
+        "publish",
+        Script([(0, OK), (0.1, FLOOD * 2500 + b"\x40\x02\x00\x01")], stay=True),
+        None,
+        "",
+        [],
+    ),
     "PUBACK of 3": (
         "publish",
         Script([(0, OK), (0.1, b"\x40\x03\x00\x01\x00")], stay=True),

@@ -65,7 +65,6 @@ class Bench:
             stack.enter_context(self.platform)
             self.https = stack.enter_context(Proxy(self.platform.https_port))
             self.mqtt = stack.enter_context(Proxy(self.platform.mqtt_tls_port))
-            self.plain = stack.enter_context(Proxy(self.platform.mqtt_tcp_port))
             self._stack = stack.pop_all()
         self.secrets.add("Wi-Fi password", WIFI["password"])
         self.secrets.watch(self.platform)
