@@ -259,6 +259,32 @@ def test_bad_input_gives_one_sentence_and_a_usable_repl(
     assert result.output.rstrip("> \n").endswith("42")
 
 
+def test_a_registered_board_says_what_is_wrong_with_product_json_and_goes_on(
+    platform: LocalPlatform, make_board: MakeBoard
+) -> None:
+    board = make_board()
+    boot(board)
+    board.write("/product.json", b'{"productKey": "a1ExpAkj9Hi", "mqttHots": "x"}')
+    board.resolve = {"*:443": f"127.0.0.1:{platform.mqtt_tls_port}"}
+    result = boot(board)
+    (said,) = [line for line in result.output.splitlines() if "going on" in line]
+    assert "product.json: mqttHots: no such field" in said
+
+
+def test_umqtts_own_calls_keep_their_meaning_and_the_deadlines(
+    platform: LocalPlatform, make_board: MakeBoard
+) -> None:
+    main = (
+        "from aliyun_iot.device import Device\nsession = Device.open().connect()\n"
+        "print(session.wait(50))\nsession.check_msg()\nprint('checked')\n"
+        "session.disconnect()\nprint(session.sock)\n"
+    )
+    result = make_board(main=main).boot(timeout=20)
+    assert "None\nchecked\nNone\n" in result.output
+    (left,) = platform.record.wait_for("disconnect")
+    assert left.details["reason"] != "connection lost"
+
+
 @pytest.mark.parametrize(
     ("record", "reason"),
     [

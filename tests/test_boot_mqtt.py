@@ -33,7 +33,7 @@ def make(platform: LocalPlatform, make_board: MakeBoard) -> Any:
     """Make a board that registers over MQTT in the given way; a free one is not pre-registered."""
 
     def made(way: str, main: Any = None, **fields: Any) -> Board:
-        if way == "mqtt-free":
+        if way.lower() == "mqtt-free":
             platform.registry.add_product("a1FreeOfPre", "its-own-secret", registration_free=True)
             fields = {"productKey": "a1FreeOfPre", "productSecret": "its-own-secret"} | fields
         # Nothing listens on the register port: a way that strays to HTTPS fails.
@@ -137,6 +137,8 @@ def test_the_instance_id_comes_from_the_settings_or_the_host(
         (2, "not what the platform expects"),
         (3, "not available"),
         (4, "check productKey and productSecret"),
+        (4, "already active, not pre-registered, or dynamic registration is switched off"),
+        (5, "check productKey and productSecret"),
         (5, "already active, not pre-registered, or dynamic registration is switched off"),
     ],
 )
@@ -180,10 +182,18 @@ def test_an_answer_that_never_comes_is_waited_for_within_the_deadline(
     )
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_an_answer_in_pieces_is_put_together(platform: LocalPlatform, make: Any, way: str) -> None:
-    platform.faults.slow_register_answer(delay=0.1, piece=7, pause=0.01)
-    boot(make(way))
+def test_silence_before_the_connack_ends_within_the_registrations_deadline(
+    platform: LocalPlatform, make: Any
+) -> None:
+    platform.faults.stall_handshake()
+    main = "from aliyun_iot import device\ndevice.Device.timeout = 1500\ndevice.run()\n"
+    result = boot(make("mqtt", main), WAITING, timeout=5)
+    assert "no answer in time" in result.output
+
+
+def test_the_way_may_be_spelled_in_any_case(platform: LocalPlatform, make: Any) -> None:
+    boot(make("MQTT-Free", productKey="a1FreeOfPre", productSecret="its-own-secret"))
+    assert connects(platform) == [("regnwl", 0), ("connwl", 0)]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -209,6 +219,18 @@ def test_the_documents_other_topic_for_the_answer_is_listened_to(
 ) -> None:
     platform.behaviour.registration_free_topic = "/ext/register"
     boot(make("mqtt-free"))
+
+
+def test_a_device_token_is_never_sent_over_plain_tcp(platform: LocalPlatform, make: Any) -> None:
+    board = make("mqtt-free")
+    boot(board)
+    product = json.loads(board.read("/product.json"))
+    product |= {"securemode": 3, "mqttPort": platform.mqtt_tcp_port}
+    board.write("/product.json", json.dumps(product).encode())
+    before = len(connects(platform))
+    result = board.boot(timeout=10)
+    assert "stopped: product.json: securemode: expected 2 with a deviceToken" in result.output
+    assert len(connects(platform)) == before
 
 
 def test_a_sixth_physical_device_is_refused(platform: LocalPlatform, make: Any) -> None:

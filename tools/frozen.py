@@ -7,6 +7,7 @@ and unpacks it to where the simulated board looks for frozen modules.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import subprocess
 import sys
@@ -21,6 +22,7 @@ SHA256 = "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f"
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m tools.frozen", description=__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "unearth", REQUIREMENT, "--no-binary"]
         subprocess.run(

@@ -6,6 +6,7 @@ version is written by hand in lib/aliyun_iot/__init__.py and firmware/manifest.p
 
 from __future__ import annotations
 
+import argparse
 import json
 
 from tools.image import package_version
@@ -27,6 +28,7 @@ def package_json() -> str:
 
 def main() -> None:
     """The command."""
+    argparse.ArgumentParser(prog="python -m tools.packaging", description=__doc__).parse_args()
     PACKAGE_JSON.write_text(package_json(), "utf-8")
 
 

@@ -68,6 +68,8 @@ def product(fields, mac):
         value = fields.get(name)
         if value is not None:
             _check(name, kind, least, most, value)
+            if "|" in kind and isinstance(value, str):
+                fields[name] = value.lower()
         elif default != "-":
             fields[name] = int(default) if kind == "number" else default
     if not is_product_key(fields.get("productKey", "a")):

@@ -39,6 +39,8 @@ def load(product_path, device_path, name):
     """
     product, problem = _read_product(product_path, name)
     record, why = store.load(device_path, lambda record: certificate.device(record, product))
+    if record and problem and "missing" not in str(problem):
+        log("{}; going on with device.json and defaults".format(problem))
     for field in ("productKey", "productSecret"):
         if problem is None and not product.get(field):
             problem = ConfigError("product.json: {}: missing".format(field))

@@ -5,7 +5,7 @@ Platform documentation "Establish MQTT connections over TCP". No socket here: se
 
 import struct
 
-from .errors import BusyError, Fatal, RefusedError
+from .errors import BusyError, ConfigError, Fatal, RefusedError
 from .sign import sign
 
 
@@ -36,11 +36,14 @@ def credentials(product_key, device_name, device_secret, method="hmacsha256", mo
 def login(product, record):
     """Client id, user name and password of the device with the certificate `record`: three str.
 
-    product: as `certificate.product` gives it.
+    product: as `certificate.product` gives it. Raises ConfigError for a deviceToken that would
+    travel over plain TCP: unlike a signature it is the secret itself.
     """
     key = record.get("productKey") or product.get("productKey")
     name = record["deviceName"]
     if "deviceToken" in record:  # registered without pre-registration
+        if product["securemode"] == 3:
+            raise ConfigError("product.json: securemode: expected 2 with a deviceToken")
         client_id = record["clientId"] + "|securemode=-2,authType=connwl,_ss=1|"
         return client_id, name + "&" + key, record["deviceToken"]
     secret = record["deviceSecret"]
@@ -77,4 +80,5 @@ def refusal(code):
         return BusyError("connect: the platform is not available (CONNACK 3)", code)
     if code in (4, 5):
         return RefusedError("connect refused (CONNACK {}): wrong DeviceSecret?".format(code), code)
-    return Fatal("connect refused (CONNACK {}): not what the platform expects".format(code), code)
+    text = "connect refused (CONNACK {}): not what the platform expects: check instanceId, region"
+    return Fatal((text + " and securemode in product.json").format(code), code)

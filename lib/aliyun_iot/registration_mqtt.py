@@ -66,7 +66,7 @@ def device_certificate(topic, payload, product_key, device_name):
     record = {"productKey": product_key, "deviceName": device_name}
     # A registration-free device gets a token and the client id it belongs to, never a secret.
     for name in ("clientId", "deviceToken") if "deviceToken" in granted else ("deviceSecret",):
-        if not is_secret(granted.get(name), 128):
+        if not is_secret(granted.get(name), 64 if name == "deviceSecret" else 128):
             raise ProtocolError("registration: no usable {} in the answer".format(name))
         record[name] = granted[name]
     return record
@@ -74,13 +74,12 @@ def device_certificate(topic, payload, product_key, device_name):
 
 def refusal(e):
     """Say what a refused CONNECT (a RefusedError) means when it asked for registration."""
-    advice = {
-        4: "wrong signature: check productKey and productSecret in product.json",
-        5: "already active, not pre-registered, or dynamic registration is switched off",
-    }
-    return RefusedError(
-        "registration refused (CONNACK {}): {}".format(e.code, advice[e.code]), e.code
+    # The sources disagree which of 4 and 5 stands for what: both get all that may be wrong.
+    advice = (
+        "check productKey and productSecret in product.json; or it is already active, "
+        "not pre-registered, or dynamic registration is switched off"
     )
+    return RefusedError("registration refused (CONNACK {}): {}".format(e.code, advice), e.code)
 
 
 def register(product, random, context, ms):

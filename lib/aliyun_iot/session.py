@@ -68,8 +68,10 @@ class Session(MQTTClient):
         self.close()
         self.sock = Stream(self.server, self.port, self.connect_timeout, self.context)
         self._guarded(self._log_in, packet, self.sock.wire.until)
-        for topic in self.topics:
-            self.subscribe(topic)
+        for topic in list(self.topics):
+            if self._guarded(self._subscribe, topic) == _REFUSED:
+                self.topics.remove(topic)
+                log("a topic is no longer this device's: not subscribed")
         if self.unacked:
             self.publish(self.unacked[0], self.unacked[1], qos=1)
 

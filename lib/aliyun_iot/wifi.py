@@ -29,7 +29,10 @@ def _networks(path):
             found.append((network["ssid"], network.get("password", "")))
     if not found:
         raise ConfigError("wifi.json: expected ssid and password, or a list of networks")
-    return found, fields.get("ntpHost")
+    ntp_host = fields.get("ntpHost")
+    if not isinstance(ntp_host, (str, type(None))):
+        raise ConfigError("wifi.json: ntpHost: expected text")
+    return found, ntp_host
 
 
 def up(path="/wifi.json"):

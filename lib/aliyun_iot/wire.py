@@ -173,7 +173,10 @@ class Stream:
             buf = bytearray(count - len(data))
             at = memoryview(buf)
             while at:
-                at = at[self._some(at) :]
+                count = self._some(at)
+                if count is None:  # a wait just before has left the wire impatient
+                    raise OSError(errno.ETIMEDOUT)
+                at = at[count:]
             data += buf
         self._peeked = b""
         return data

@@ -149,6 +149,8 @@ class Board:
 
     @flash.setter
     def flash(self, image: bytes) -> None:
+        self._flash_path.touch(mode=0o600)  # it holds secrets
+        self._flash_path.chmod(0o600)
         self._flash_path.write_bytes(image)
 
     def read(self, path: str) -> bytes | None:
