@@ -14,8 +14,8 @@ from tools.faults.impostor import Impostor, Script
 from tools.faults.proxy import Fault
 from tools.faults.tries import Tries, Try
 
-MS = 3000
-MQTT_MS = 1200
+MS = 4000
+MQTT_MS = 2000
 HEAD = b"HTTP/1.1 200 OK\r\n"
 GRANTED = {"deviceName": "{name}", "deviceSecret": "s" * 32, "productKey": PRODUCT_KEY}
 
