@@ -26,8 +26,6 @@ NAIVE = HERE / "naive"
 DEVICE = HERE / "device"
 SENSOR_KEY = "a1SensorKey"
 BOOT_SECONDS = 20
-MOST_SECONDS = 120
-"""Deadlines of a short flow, and of any."""
 
 REPLIED = r"post_reply.*\n"
 """The platform's answer to the first property post: the end of every flow."""
@@ -48,16 +46,18 @@ class Flow:
     board: Callable[[], Board]
     """A board ready for it, each call a new one or as new."""
     done: str = REPLIED
+    seconds: float = BOOT_SECONDS
+    """Until it is given up."""
 
-    def run(self, heap: float | None = None, timeout: float = BOOT_SECONDS) -> BootResult:
+    def run(self, heap: float | None = None) -> BootResult:
         """One power cycle, with so much heap (kibibytes of a 32-bit chip)."""
         board = self.board()
         board.heap = None if heap is None else f"{int(heap * 1024)}w"
-        return board.boot(f"{self.done}|{FAILED}", timeout)
+        return board.boot(f"{self.done}|{FAILED}", self.seconds)
 
     def checked(self) -> BootResult:
         """One power cycle that gets through. Raises RuntimeError with its output if not."""
-        result = self.run(timeout=MOST_SECONDS)
+        result = self.run()
         if not self.got_through(result):
             raise RuntimeError(f"{self.name}: {result.ending}: {result.output}")
         return result
@@ -262,6 +262,7 @@ class Place:
             f"gateway with {count:,} sub-devices",
             lambda: self._gateway_board(image, count),
             done=rf"gateway {count} .*\n",
+            seconds=BOOT_SECONDS + count * 0.06,
         )
 
     def _gateway_board(self, image: bytes, count: int) -> Board:
