@@ -14,6 +14,7 @@ def main() -> int:
     workers = max(2, os.cpu_count() or 2)
     exhaustive = commands.add_parser("exhaustive", help="every power cut, every byte")
     exhaustive.add_argument("--workers", type=int, default=workers, help="processes")
+    exhaustive.add_argument("--only", default="", metavar="TEXT", help='such as "cut https"')
     fuzz = commands.add_parser("fuzz", help="mutated HTTP answers and MQTT streams")
     fuzz.add_argument("--cases", type=int, default=100_000, help="of each kind")
     soak = commands.add_parser("soak", help="boots with random faults of all kinds")
@@ -27,7 +28,7 @@ def main() -> int:
     if asked.command == "exhaustive":
         from tools.faults import exhaustive as experiment
 
-        return 0 if experiment.run(asked.workers) else 1
+        return 0 if experiment.run(asked.workers, asked.only) else 1
     if asked.command == "fuzz":
         from tools.faults import fuzz as fuzzing
 

@@ -44,21 +44,25 @@ def _lost(exchange: Exchange) -> Tally:
         return network.lost_answers(bench, exchange, times=4)
 
 
-def run(workers: int = 2) -> bool:
-    """All of it, a row printed as each is done, in the order of the table. False: a problem."""
+def run(workers: int = 2, only: str = "") -> bool:
+    """All of it, a row printed as each is done, in the order of the table. False: a problem.
+
+    only: just the jobs in whose name this is ("cut https"); their rows replace the older ones.
+    """
     jobs: list[tuple[Callable[..., Tally], str]] = [
         (_power, scenario.name) for scenario in power.SCENARIOS
     ]
     for work in (_cut, _reset, _stall, _slow):
         jobs += [(work, exchange) for exchange in EXCHANGES]
     jobs += [(_lost, exchange) for exchange in EXCHANGES if exchange != "connect"]
+    jobs = [job for job in jobs if only in f"{job[0].__name__.strip('_')} {job[1]}"]
     tallies = []
     with ProcessPoolExecutor(workers) as pool:
         for future in [pool.submit(work, argument) for work, argument in jobs]:
             tally = future.result()
             tally.show()
             tallies.append(tally)
-    keep("faults", tallies)
+    keep("faults", tallies, merge=bool(only))
     problems = sum(len(tally.problems) for tally in tallies)
     print(f"{sum(tally.tried for tally in tallies)} cases, {problems} problems")
     return not problems

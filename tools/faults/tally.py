@@ -65,8 +65,13 @@ def share(cases: Sequence[T], most: int | None, seed: int) -> list[T]:
     return [cases[index] for index in chosen]
 
 
-def keep(command: str, tallies: Sequence[Tally], facts: dict[str, Any] | None = None) -> None:
-    """Write what a command found, for `report`."""
+def keep(
+    command: str,
+    tallies: Sequence[Tally],
+    facts: dict[str, Any] | None = None,
+    merge: bool = False,
+) -> None:
+    """Write what a command found, for `report`. merge: keep older rows of other names."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     rows = [
         {
@@ -78,6 +83,10 @@ def keep(command: str, tallies: Sequence[Tally], facts: dict[str, Any] | None = 
         }
         for tally in tallies
     ]
+    older = kept(command) if merge else None
+    if older is not None:
+        names = {row["name"]: row for row in rows}
+        rows = [names.pop(row["name"], row) for row in older["rows"]] + list(names.values())
     content = {"at": int(time.time()), "facts": facts or {}, "rows": rows}
     path = RESULTS / f"{command}.json"
     path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
