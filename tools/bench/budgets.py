@@ -17,39 +17,56 @@ class Budget:
     unit: str
     limit: float
     goal: float
-    beside: str = ""
+    beside: tuple[str, ...] = ()
+    """Names of peers' figures, measured in the same run, to show beside it."""
     tested: bool = True
     """Whether it is the same on every machine, and so part of the test suite."""
 
 
+# Goals of bytes and records: fewer than the 1,977 and 14 of the platform's C SDK 4.x, measured
+# once against a server certificate of the same size. Its code takes about 25 kB without TLS.
 BUDGETS: dict[str, Budget] = {
-    "heap.first": Budget("least heap, first boot", "wK", 19, 11, "naive script, see there"),
-    "heap.later": Budget("least heap, later boot", "wK", 19, 9, "naive script, see there"),
+    "heap.first": Budget("least heap, first boot", "wK", 19, 11, ("heap.naive.first",)),
+    "heap.later": Budget("least heap, later boot", "wK", 19, 9, ("heap.naive.later",)),
     "heap.mqtt": Budget("least heap, first boot, registered over MQTT", "wK", 21, 14),
-    "heap.gateway": Budget(
-        "least heap, gateway with any number of sub-devices",
-        "wK",
-        56,
-        30,
-        "the same for 1 to 2,000",
-    ),
+    "heap.gateway": Budget("least heap, gateway with up to 2,000 sub-devices", "wK", 56, 30),
     "flash.direct": Budget(".mpy of a direct device, -O0", "bytes", 26_200, 10_000),
     "flash.direct.O3": Budget(".mpy of a direct device, -O3", "bytes", 24_600, 8_000),
-    "flash.all": Budget(
-        ".mpy of everything, -O0", "bytes", 42_000, 20_000, "C SDK 4.x: about 25 kB without TLS"
-    ),
+    "flash.all": Budget(".mpy of everything, -O0", "bytes", 42_000, 20_000),
     "flash.writes.first": Budget("flash operations, first boot", "", 6, 6),
     "flash.writes.later": Budget("flash operations, later boot", "", 0, 0),
-    "wire.bytes.first": Budget("bytes sent, first boot", "bytes", 1_100, 1_976, "C SDK: 1,977"),
-    "wire.records.first": Budget("TLS records sent, first boot", "", 12, 12, "C SDK: 14"),
-    "wire.records.later": Budget("TLS records sent, later boot", "", 5, 5),
-    "wire.trips.first": Budget("round trips, first boot", "", 8, 8),
-    "time.first": Budget("first boot beside bare handshakes", "x", 1.2, 1.2, "", False),
+    "wire.bytes.first": Budget(
+        "bytes sent, first boot",
+        "bytes",
+        1_100,
+        1_976,
+        ("wire.bytes.first.naive", "wire.bytes.first.linkkit"),
+    ),
+    "wire.records.first": Budget(
+        "TLS records sent, first boot",
+        "",
+        12,
+        12,
+        ("wire.records.first.naive", "wire.records.first.linkkit"),
+    ),
+    "wire.records.later": Budget(
+        "TLS records sent, later boot",
+        "",
+        5,
+        5,
+        ("wire.records.later.naive", "wire.records.later.linkkit"),
+    ),
+    "wire.trips.first": Budget(
+        "round trips, first boot",
+        "",
+        8,
+        8,
+        ("wire.trips.first.naive", "wire.trips.first.linkkit"),
+    ),
+    "time.first": Budget("first boot beside bare handshakes", "x", 1.2, 1.2, tested=False),
     "time.first.floor": Budget(
-        "first boot beside bare handshakes with TCP_NODELAY", "x", 4, 1.2, "", False
+        "first boot beside bare handshakes with TCP_NODELAY", "x", 4, 1.2, tested=False
     ),
-    "scale.failures": Budget("boards that fail to come online", "", 0, 0, "", False),
-    "scale.connects": Budget(
-        "connects of one board in a minute", "", 5, 5, "the platform's limit", False
-    ),
+    "scale.failures": Budget("boards that fail to come online", "", 0, 0, tested=False),
+    "scale.connects": Budget("connects of one board in a minute", "", 5, 5, tested=False),
 }
