@@ -25,8 +25,15 @@ _PEERS = """\
 - **Bare**: a MicroPython script that sends the same messages from bytes made beforehand.
 - **aliyun-iot-linkkit** 1.2.13: the platform vendor's Python SDK, CPython and OpenSSL on this
   machine; memory and flash of a chip cannot be compared with it.
-- **C SDK 4.x** is not run here; what is said of it was measured earlier and is named as such.
 """
+
+PEERS = {
+    "first": "naive script",
+    "later": "naive script",
+    "naive": "naive script",
+    "linkkit": "aliyun-iot-linkkit",
+}
+"""Last part of the name of a peer's figure -> the peer."""
 
 
 def measured(sections: Sequence[Section]) -> dict[str, float]:
@@ -41,7 +48,7 @@ def broken(sections: Sequence[Section]) -> list[str]:
 
 
 def budgets(sections: Sequence[Section]) -> Table:
-    """All budgets that were measured, with their goals."""
+    """All budgets that were measured, with their goals and the peers' figures."""
     figures = measured(sections)
     rows = []
     for name, budget in BUDGETS.items():
@@ -51,7 +58,10 @@ def budgets(sections: Sequence[Section]) -> Table:
             state = "goal met" if value <= min(budget.goal, budget.limit) else state
             unit = f" {budget.unit}" if budget.unit else ""
             shown = [number(x) + unit for x in (value, budget.limit, budget.goal)]
-            rows.append((budget.what, *shown, state, budget.beside))
+            beside = ", ".join(
+                f"{PEERS[peer.split('.')[-1]]}: {number(figures[peer])}" for peer in budget.beside
+            )
+            rows.append((budget.what, *shown, state, beside))
     columns = ("what", "measured", "limit", "goal", "", "beside")
     return Table("Budgets; those of memory, flash and wire are part of the tests", columns, rows)
 
@@ -79,8 +89,7 @@ def _markdown(table: Table) -> str:
 def _part(section: Section) -> str:
     blocks = [f"## {section.title}", re.sub(r"^\w+: (\w)", _upper, section.definition.strip())]
     for picture in section.pictures:
-        blocks.append(f"![{picture.says}]({picture.name})")
-        blocks.append(picture.says)
+        blocks.append(f"![{picture.says}]({picture.name})\n\n*{picture.says}*")
     blocks += [_markdown(table) for table in section.tables]
     blocks += section.notes
     return "\n\n".join(blocks)

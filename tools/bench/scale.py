@@ -207,8 +207,7 @@ def _boards(place: Place, part: Section, counts: Sequence[int]) -> None:
                     "one board (median)": [(one.boards, one.median) for one in crowds],
                 },
             ),
-            "Time against the number of boards, both axes logarithmic: a straight line at 45 "
-            "degrees is proportional growth.",
+            "Time against the number of boards, both axes logarithmic.",
         )
     )
 
