@@ -62,7 +62,7 @@ def run(workers: int = 2, only: str = "") -> bool:
             tally = future.result()
             tally.show()
             tallies.append(tally)
-    keep("faults", tallies, merge=bool(only))
+            keep("faults", tallies, merge=bool(only))  # at once: a run takes long
     problems = sum(len(tally.problems) for tally in tallies)
     print(f"{sum(tally.tried for tally in tallies)} cases, {problems} problems")
     return not problems
