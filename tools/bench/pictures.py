@@ -99,7 +99,7 @@ def chart(
         parts += [_text(_LEFT - 8, y(tick) + 4, _label(tick), "end")]
     parts += [_line(_LEFT, bottom, right, bottom), _line(_LEFT, _TOP, _LEFT, bottom)]
     parts += [_text((_LEFT + right) / 2, _HEIGHT - 12, across, "middle")]
-    parts += [_text(12, _TOP - 6, up)]
+    parts += [_text(_LEFT + 4, _TOP - 8, up)]
     ends: list[float] = []
     for kind, (name, line) in enumerate(lines.items()):
         path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in line)
