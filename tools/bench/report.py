@@ -106,8 +106,8 @@ def write(folder: Path, sections: Sequence[Section], seconds: float) -> Path:
         "# Benchmark",
         "Written by `make bench`, not by hand; each figure below is of this one run, which took "
         f"{seconds / 60:.1f} minutes. Measured with: {environment()}.",
-        "Flash, wire and numbers of connects are the same on every machine with the same versions. "
-        "A least heap varies by up to 0.75 wK from run to run, with the holes in the heap. Times "
+        "Flash, wire and numbers of connects are the same wherever the versions are the same. A "
+        "least heap varies by up to 0.75 wK from run to run, with the holes in the heap. Times "
         "depend on the machine and its load; compare their ratios.",
         _markdown(budgets(sections)),
         _PEERS.strip(),
