@@ -10,6 +10,7 @@ from pathlib import Path
 from tools.board.results import BootResult, Cut, Ending, FlashFault
 from tools.board.session import Session
 from tools.image.filesystem import list_files, read_file, write_file
+from tools.private import write_private
 
 EPOCH_2000 = 946684800
 """Unix time of the chip's clock when power comes on."""
@@ -91,7 +92,7 @@ class Board:
     def _put(self, name: str, text: str) -> None:
         """Write a file that the chip may be reading: it sees the old or the new one."""
         temporary = self.folder / f".{name}"
-        temporary.write_text(text, "utf-8")
+        write_private(temporary, text.encode())  # the air has passwords in it
         temporary.replace(self.folder / name)
 
     # --- the world around it
@@ -149,9 +150,7 @@ class Board:
 
     @flash.setter
     def flash(self, image: bytes) -> None:
-        self._flash_path.touch(mode=0o600)  # it holds secrets
-        self._flash_path.chmod(0o600)
-        self._flash_path.write_bytes(image)
+        write_private(self._flash_path, image)
 
     def read(self, path: str) -> bytes | None:
         """Content of a file on the flash, None if there is none. The power must be off."""

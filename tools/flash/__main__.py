@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -43,6 +42,7 @@ from tools.image import (
     shipped_roots,
 )
 from tools.layout import ROOT
+from tools.private import write_private
 
 DEVICE = "/device.json"
 
@@ -95,15 +95,6 @@ def _image(arguments: argparse.Namespace, layout: FlashLayout, identity: bytes |
     return make_image(files, layout)
 
 
-def private_file(folder: Path, name: str, content: bytes) -> Path:
-    """A file that only this user can read: images hold secrets."""
-    path = folder / name
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    return path
-
-
 def identity_in_flash(read: Callable[[int, int], bytes], flash_size: int) -> bytes | None:
     """device.json of the file system that a flash holds now, None if there is none.
 
@@ -123,7 +114,8 @@ def _reader(port: str, baud: int, folder: Path) -> Callable[[int, int], bytes]:
     """Read a chip's flash with esptool, by way of a private file."""
 
     def read(offset: int, size: int) -> bytes:
-        file = private_file(folder, "read.bin", b"")
+        file = folder / "read.bin"
+        write_private(file, b"")
         run_esptool(read_arguments(port, offset, size, file, baud))
         return file.read_bytes()
 
@@ -156,7 +148,8 @@ def _write(arguments: argparse.Namespace, firmware: Firmware, console: Console) 
             read = _reader(port, arguments.baud, folder)
             identity = identity_in_flash(read, chip.flash_size)
             console.print("  found" if identity else "  the chip holds none")
-        image = private_file(folder, "vfs.bin", _image(arguments, layout, identity))
+        image = folder / "vfs.bin"
+        write_private(image, _image(arguments, layout, identity))
         parts = [(firmware.offset, firmware.path), (layout.offset, image)]
         run_esptool(
             write_arguments(
@@ -171,8 +164,9 @@ def _write(arguments: argparse.Namespace, firmware: Firmware, console: Console) 
 def _merge(arguments: argparse.Namespace, firmware: Firmware, console: Console) -> int:
     layout = firmware.layout(parse_size(arguments.flash_size))
     with tempfile.TemporaryDirectory(prefix="flash-") as name:
-        image = private_file(Path(name), "vfs.bin", _image(arguments, layout, None))
-        private_file(arguments.output.parent, arguments.output.name, b"")
+        image = Path(name) / "vfs.bin"
+        write_private(image, _image(arguments, layout, None))
+        write_private(arguments.output, b"")
         parts = [(firmware.offset, firmware.path), (layout.offset, image)]
         run_esptool(merge_arguments(firmware.chip, parts, arguments.output))
     console.print(f"{arguments.output}: for offset 0, {arguments.output.stat().st_size} bytes")

@@ -25,6 +25,7 @@ from tools.image import (
     stock_layout,
 )
 from tools.layout import BUILD, ROOT
+from tools.private import write_private
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -127,8 +128,7 @@ def _build(arguments: argparse.Namespace, console: Console) -> None:
     files = image_files(product, wifi, device, roots=roots, optimise=arguments.optimise)
     image = make_image(files, layout)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.touch(mode=0o600)  # it holds secrets
-    arguments.output.write_bytes(image)
+    write_private(arguments.output, image)
     if arguments.list:
         table = Table("file", "bytes", box=None)
         table.columns[1].justify = "right"

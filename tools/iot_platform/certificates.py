@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
+from tools.private import write_private
+
 _REGION = re.compile(r"(?:iot-auth(?:-x)?|[^.]+\.iot-as-mqtt)\.([a-z0-9-]+)\.aliyuncs\.com")
 _ORGANISATION = "Local IoT Platform"
 # With the static RSA key exchange and AES-CBC that the platform's C SDKs offer, and nothing else.
@@ -88,9 +90,7 @@ class Authority:
         self._ca = _new_ca()
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            key_file = folder / "ca.key"
-            key_file.touch(mode=0o600)
-            key_file.write_bytes(self._ca.private_key_pem.bytes())
+            write_private(folder / "ca.key", self._ca.private_key_pem.bytes())
             (folder / "ca.pem").write_bytes(self.pem)
             (folder / "ca.der").write_bytes(self.der)
 

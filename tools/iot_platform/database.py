@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tools.private import make_private
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS products (
     product_key TEXT PRIMARY KEY,
@@ -69,6 +71,8 @@ class Database:
         """path: the file, made if absent; None: in memory. Raises sqlite3.Error, OSError."""
         self._lock = threading.RLock()
         place = ":memory:" if path is None else path
+        if path is not None:  # it holds secrets
+            make_private(path)  # SQLite gives the files it puts beside it the same rights
         try:
             self._connection = sqlite3.connect(
                 place, check_same_thread=False, isolation_level=None
@@ -85,8 +89,6 @@ class Database:
         except sqlite3.Error as error:
             self._connection.close()
             raise sqlite3.DatabaseError(f"{path}: {error}") from None
-        if path is not None:
-            path.chmod(0o600)  # it holds secrets
 
     def query(self, statement: str, *values: Any) -> list[sqlite3.Row]:
         """Runs one statement and returns its rows."""

@@ -24,11 +24,12 @@ from tools.image import (
     stock_layout,
 )
 from tools.layout import ROOT
+from tools.private import write_private
 from tools.provision.assign import Assignment
 from tools.provision.errors import ProvisionError
 from tools.provision.images import write_images
 from tools.provision.log import ResultLog
-from tools.provision.nvs import OFFSET, SIZE, nvs_partition, write_private
+from tools.provision.nvs import OFFSET, SIZE, nvs_partition
 from tools.provision.preregister import add_names, read_names
 from tools.provision.report import report
 from tools.provision.run import Line

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tools.flash import Firmware, merge_arguments, run_esptool
 from tools.image import FlashLayout, list_files, make_image, read_file
+from tools.private import write_private
 from tools.provision.errors import ProvisionError
-from tools.provision.nvs import write_private
 from tools.provision.units import Unit
 from tools.provision.work import DEVICE
 
@@ -85,9 +85,8 @@ def _whole(image: bytes, layout: FlashLayout, firmware: Firmware | None) -> byte
         return image
     with tempfile.TemporaryDirectory(prefix="images-") as name:
         vfs, output = Path(name) / "vfs.bin", Path(name) / "flash.bin"
-        for path in (vfs, output):
-            path.touch(0o600)
-        vfs.write_bytes(image)
+        write_private(vfs, image)
+        write_private(output, b"")
         parts = [(firmware.offset, firmware.path), (layout.offset, vfs)]
         run_esptool(merge_arguments(firmware.chip, parts, output))
         return output.read_bytes()

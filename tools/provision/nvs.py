@@ -6,7 +6,6 @@ only), where it has no product.json.
 
 from __future__ import annotations
 
-import os
 import struct
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from tools.image.records import check_product, parse
+from tools.private import write_private
 from tools.provision.errors import ProvisionError
 
 NAMESPACE = "aliyun_iot"
@@ -44,9 +44,8 @@ def nvs_partition(product: bytes, file: str = "product.json", size: int = SIZE) 
     with tempfile.TemporaryDirectory(prefix="nvs-") as name:
         folder = Path(name)  # mode 0700, and the secret in a file of mode 0600
         source, table, output = folder / "product", folder / "table.csv", folder / "nvs.bin"
-        for path in (source, output):
-            path.touch(0o600)
-        source.write_bytes(product)
+        write_private(source, product)
+        write_private(output, b"")
         table.write_text(
             f"key,type,encoding,value\n{NAMESPACE},namespace,,\n{KEY},file,binary,{source}\n"
         )
@@ -80,11 +79,3 @@ def read_blob(partition: bytes, namespace: str, key: str) -> bytes | None:
                 pieces[chunk] = partition[at + _ENTRY : at + _ENTRY + length]
             at += _ENTRY * (span if 0 < span < 127 else 1)
     return b"".join(pieces[chunk] for chunk in sorted(pieces)) if pieces else None
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only this user can read."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(content)
