@@ -16,6 +16,7 @@ from tools.faults.tally import Tally
 from tools.faults.tries import EXCHANGES, Exchange
 
 SEED = 3
+GUARD = 90  # seconds after which it hangs, however busy the host
 REGISTRATIONS: list[Exchange] = ["https", "mqtt"]
 
 
@@ -45,6 +46,7 @@ def test_a_connection_that_ends_at_any_byte_costs_one_try(
 def test_silence_at_any_byte_ends_at_the_deadline(bench: Bench, exchange: Exchange) -> None:
     tally = network.stalls(bench, exchange, every=1, most=8, seed=SEED)
     assert_well(tally, 8)
+    assert tally.outcomes["NetworkError"] >= 6
 
 
 @pytest.mark.parametrize("exchange", ["https", "connect"])
@@ -67,7 +69,7 @@ def test_an_answer_lost_and_a_connect_cut_still_end_connected(bench: Bench) -> N
     bench.platform.faults.drop_next_register_answer()
     bench.mqtt.expect([Fault("cut", "down", 1600), Fault("reset", "up", 200)])
     board = bench.board()
-    result = board.boot(CONNECTED, timeout=20)
+    result = board.boot(CONNECTED, timeout=GUARD)
     assert result.ending == "until", result.output
     assert result.output.count("trying again") == 3
     assert bench.stored_secret(board) == bench.secret_of(board.mac)
@@ -79,7 +81,7 @@ def test_a_new_power_cycle_goes_on_where_the_network_cut_the_last_one(bench: Ben
     board = bench.board()
     for after in (0, 300, 1500, 1700):
         bench.https.expect([Fault("cut", "down", after)])
-        assert board.boot("trying again", timeout=20).ending == "until"
+        assert board.boot("trying again", timeout=GUARD).ending == "until"
         assert board.read("/device.json") is None
-    assert board.boot(CONNECTED, timeout=20).ending == "until"
+    assert board.boot(CONNECTED, timeout=GUARD).ending == "until"
     assert bench.stored_secret(board) == bench.secret_of(board.mac)
