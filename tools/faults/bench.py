@@ -12,7 +12,7 @@ from typing import Any
 
 from tools.board import Board, Session
 from tools.faults.proxy import Proxy
-from tools.faults.secrets import Secrets
+from tools.faults.secrets import Leak, Secrets
 from tools.image import build_image
 from tools.iot_platform import Behaviour, Certificate, LocalPlatform
 from tools.layout import ROOT
@@ -39,7 +39,11 @@ class WatchedBoard(Board):
 
 
 class Bench:
-    """A running platform with one product. Boards reach it through the proxies only."""
+    """A running platform with one product. Boards reach it through the proxies only.
+
+    A context manager. Leaving it raises Leak if a secret was seen, unless an exception is under
+    way: whatever is tried on a bench is a test that nothing leaks.
+    """
 
     def __init__(
         self,
@@ -80,6 +84,8 @@ class Bench:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+        if kind is None and (leaks := self.leaks()):
+            raise Leak("; ".join(leaks))
 
     def product(self, **fields: Any) -> dict[str, Any]:
         """A product.json that leads to the proxies; `fields` change it, None takes one out."""
@@ -125,9 +131,10 @@ class Bench:
         for board in self.boards:
             for name in self.secrets.seen_in(board.said):
                 found.append(f"{name} on the serial line of {board.mac}")
-        record = "\n".join(repr(event) for event in self.platform.record.events())
+        record = self.platform.record
+        shown = "\n".join(repr(entry) for entry in [*record.events(), *record.messages()])
         return found + [
-            f"{name} in the platform's record" for name in self.secrets.seen_in(record)
+            f"{name} in the platform's record" for name in self.secrets.seen_in(shown)
         ]
 
     def secret_of(self, name: str) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from littlefs import LittleFS, UserContext
 from littlefs.errors import LittleFSError
 
 from tools.image.layout import BLOCK_SIZE, FlashLayout
+
+# At level DEBUG it logs the bytes of each write, and some of them are secrets.
+logging.getLogger("littlefs.context").setLevel(logging.INFO)
 
 
 class ImageError(Exception):

@@ -1,0 +1,57 @@
+"""The search for secrets finds them, in all the forms and places they may turn up in."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import pytest
+
+from tools.faults.bench import PRODUCT_KEY, Bench
+from tools.faults.secrets import Leak, Secrets
+
+
+@pytest.mark.parametrize(
+    "secret", ["KGQQFFlGinIipW9Xn7xQ5U6d6MokPZD4", "Psecret0fTheBench", "short-pw"]
+)
+def test_a_secret_is_found_as_it_is_in_hex_and_in_base64(secret: str) -> None:
+    secrets = Secrets()
+    secrets.add("it", secret)
+    encode = base64.b64encode
+    for text in (
+        f"a {secret}!".encode(),
+        secret.encode().hex().encode(),
+        encode(secret.encode()),
+    ):
+        assert secrets.seen_in(text) == ["it"]
+    assert secrets.seen_in(secret[::-1] + "KGQQFFl") == []
+
+
+def test_a_part_of_a_secret_is_found_too() -> None:
+    secrets = Secrets()
+    secrets.add_device(PRODUCT_KEY, "unit", "KGQQFFlGinIipW9Xn7xQ5U6d6MokPZD4")
+    assert secrets.seen_in("{'deviceSecret': 'KGQQFFlGinIipW9...") == ["DeviceSecret"]
+    assert secrets.seen_in("...7xQ5U6d6MokPZD4'}") == ["DeviceSecret"]
+    record = b'x{"deviceSecret":"KGQQFFlGinIipW9Xn7xQ5U6d6MokPZD4"}'
+    for start in range(3):
+        text = base64.b64encode(record[start:])
+        assert secrets.seen_in(text) == ["DeviceSecret"]
+
+
+def test_a_board_that_prints_its_secret_is_found_out(tmp_path: Path) -> None:
+    main = (
+        "from aliyun_iot.device import Device\nd = Device.open()\n"
+        "print(d.credentials(), open('/device.json').read())\n"
+    )
+    with pytest.raises(Leak) as caught, Bench(tmp_path) as bench:
+        bench.board(bench.image(main=main)).boot(None, 20)
+    assert re.search("MQTT password on the serial line", str(caught.value))
+    assert re.search("DeviceSecret on the serial line", str(caught.value))
+    assert bench.secrets.seen_in(str(caught.value)) == []
+
+
+def test_a_platform_that_records_a_secret_is_found_out(tmp_path: Path) -> None:
+    with pytest.raises(Leak, match="DeviceSecret in the platform's record"), Bench(tmp_path) as b:
+        name = b.devices(1)[0]
+        b.platform.record.add("admin", what=f"shows {b.secret_of(name)}")
