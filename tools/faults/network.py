@@ -98,10 +98,6 @@ GARBAGE = (
 )
 
 
-_LOST = ("register", "fault")
-"""What the platform records of an answer that it loses."""
-
-
 def lost_answers(bench: Bench, exchange: Exchange, times: int = 2, ms: int = 1500) -> Tally:
     """The platform gave a secret and its answer is lost, `times` times over."""
     tally = Tally(f"answer lost after the platform committed, {TITLES[exchange]}")
@@ -119,8 +115,9 @@ def _lose(tally: Tally, tries: Tries, times: int, stay_open: bool, ms: int) -> b
     platform.faults.drop_next_register_answer(times, stay_open)
     names, told, _ = tries.run([[CLEAN] * (times + 1)], ms)
     platform.faults.clear()
-    counts = [len(platform.record.events(kind, device_name=names[0])) for kind in _LOST]
-    if counts != [times + 1, times]:
+    registered = platform.record.events("register", device_name=names[0])
+    lost = platform.record.events("fault", device_name=names[0])
+    if (len(registered), len(lost)) != (times + 1, times):
         return False
     case = f"{times} answers lost, connection {'stays' if stay_open else 'ends'}"
     for each in told[0][:-1]:

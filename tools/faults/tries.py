@@ -87,8 +87,9 @@ class Tries:
     ) -> tuple[list[str], list[list[Try]], list[list[Passed]]]:
         """One new device for each plan; it tries as often as its plan has faults.
 
-        ms: deadline of each try; the last of several has PATIENT_MS. timeout: seconds for the whole. then: what a connected device
-        does, see tests/device/tries.py. product: fields of product.json.
+        ms: deadline of each try; the last of several has PATIENT_MS. timeout: seconds for the
+        whole. then: what a connected device does, see tests/device/tries.py. product: fields of
+        product.json.
         Returns the devices' names, their tries, and what went through the proxy in each.
         """
         tries = len(plans[0])
