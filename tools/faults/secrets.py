@@ -40,7 +40,7 @@ class Secrets:
         if len(plain) < _PART:
             with self._lock:
                 whole = base64.b64encode(plain[: len(plain) // 3 * 3])
-                self._short |= {form: name for form in (plain, plain.hex().encode(), whole)}
+                self._short |= dict.fromkeys((plain, plain.hex().encode(), whole), name)
             return
         parts = []
         for start in range(0, len(plain) - _PART + 1, every):
