@@ -33,14 +33,36 @@ def test_registration_goes_out_in_batches_of_at_most_30(
     assert asked == [f"sensor-{number:04}" for number in range(count)]
 
 
-@pytest.mark.parametrize("count", [0, 1, 29, 30, 31, 60])
-def test_logins_go_out_in_batches_of_at_most_50(on_device: OnDevice, count: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "sizes"),
+    [
+        (0, []),
+        (1, [1]),
+        (9, [9]),
+        (10, [10]),
+        (11, [10, 1]),
+        (29, [10, 10, 9]),
+        (30, [10, 10, 10]),
+        (31, [10, 10, 10, 1]),
+        (49, [10, 10, 10, 10, 9]),
+        (50, [10] * 5),
+        (51, [10] * 5 + [1]),
+        (101, [10] * 10 + [1]),
+    ],
+)
+def test_additions_and_logins_go_out_in_batches_of_10_where_the_platform_takes_50(
+    on_device: OnDevice, count: int, sizes: list[int]
+) -> None:
     got = talk(on_device, ["bring_online", sensors(count), "each"])
-    batches = requests(got, "combine/batch_login")
-    asked = [entry["deviceName"] for params in batches for entry in params["deviceList"]]
-    asked += [params["deviceName"] for params in requests(got, "combine/login")]
-    assert asked == [f"sensor-{number:04}" for number in range(count)]
-    assert all(len(params["deviceList"]) <= 50 for params in batches)
+    names = [f"sensor-{number:04}" for number in range(count)]
+    added = requests(got, "topo/add")
+    assert [len(params) for params in added] == sizes
+    assert [entry["deviceName"] for params in added for entry in params] == names
+    alone = requests(got, "combine/login")  # what is left over is one, and goes as one
+    logins = requests(got, "combine/batch_login") + [{"deviceList": [each]} for each in alone]
+    assert [len(params["deviceList"]) for params in logins] == sizes
+    assert [entry["deviceName"] for params in logins for entry in params["deviceList"]] == names
+    assert len(alone) == sizes.count(1)
     assert got["results"] == [count]
 
 
