@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -29,10 +30,15 @@ class Impostor:
     """Listens on `port`; each connection takes the next script of `plan`. A context manager.
 
     Its certificate is of the CA in memory that every `LocalPlatform` without a folder shares.
+    With nothing left in the plan, a connection is closed at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Certificate | None = None) -> None:
+        """certificate: what it shows, a good one by default."""
         self.plan: deque[Script] = deque()
+        self.served = 0
+        """Connections that have sent a first byte, the handshake aside."""
+        self._certificate = certificate or Certificate()
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._work, name="impostor", daemon=True)
@@ -59,7 +65,7 @@ class Impostor:
         self._loop.run_forever()
 
     async def _listen(self) -> None:
-        context = shared_authority().server_context(Certificate())
+        context = shared_authority().server_context(self._certificate)
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -74,9 +80,10 @@ class Impostor:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        script = self.plan.popleft()
+        script = self.plan.popleft() if self.plan else Script([])
         try:
-            await reader.read(1)
+            if await reader.read(1):
+                self.served += 1
             for seconds, data in script.pieces:
                 await asyncio.sleep(seconds)
                 writer.write(data)
@@ -87,3 +94,23 @@ class Impostor:
             pass  # the device gave up, or the impostor stops
         finally:
             writer.close()
+
+
+class Impostors:
+    """Impostors with certificates of all kinds, made at need; `stack` ends them."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._servers: dict[Certificate, Impostor] = {}
+
+    def with_certificate(self, certificate: Certificate) -> Impostor:
+        """One that shows `certificate`."""
+        if certificate not in self._servers:
+            server = self._stack.enter_context(Impostor(certificate))
+            self._servers[certificate] = server
+        return self._servers[certificate]
+
+    @property
+    def trusted(self) -> Impostor:
+        """One whose certificate is in order."""
+        return self.with_certificate(Certificate())

@@ -33,13 +33,16 @@ def _rows(content: dict[str, Any]) -> list[str]:
 
 
 def _soak(facts: dict[str, Any]) -> list[str]:
+    faults = facts["faults"]
     return [
-        f"Seed {facts['seed']}.",
+        f"Seed {facts['seed']}. A fault counts where it took effect.",
         "",
         "| | |",
         "|---|---:|",
         f"| boots | {facts['boots']:,} |",
-        *(f"| with fault: {kind} | {count:,} |" for kind, count in facts["faults"].items()),
+        f"| faults injected | {sum(faults.values()):,} |",
+        *(f"| with fault: {kind} | {count:,} |" for kind, count in faults.items()),
+        f"| drawn but did not hit | {facts['missed']:,} |",
         f"| identities lost | {facts['lost']} |",
         f"| secrets leaked | {facts['leaked']} |",
         f"| hangs | {facts['hangs']} |",
