@@ -6,6 +6,7 @@ Bytes are counted as they are on the wire, so with TLS they are those of the enc
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 import threading
@@ -197,4 +198,5 @@ def _linger_not(writer: asyncio.StreamWriter) -> None:
     option = struct.pack("ii", 1, 0)
     sock = writer.get_extra_info("socket")
     if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
+        with contextlib.suppress(OSError):  # the other end was faster, and it is closed already
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
