@@ -219,13 +219,13 @@ def refused(*arguments: str | Path) -> str:
         ("{", "not JSON"),
         ("1", "expected an object or a list"),
         ("{}", "productKey: expected a text"),
-        ('{"productKey": "a b"}', "ProductKey 'a b': expected"),
+        ('{"productKey": "a b"}', "ProductKey: expected"),
         ('{"productKey": "a", "productSecret": 1}', "productSecret: expected a text"),
-        ('{"productKey": "a", "nodeType": "x"}', "node type 'x': expected"),
+        ('{"productKey": "a", "nodeType": "x"}', "node type: expected"),
         ('{"productKey": "a", "dynamicRegistration": 1}', "dynamicRegistration: expected true"),
         ('{"productKey": "a", "devices": 1}', "devices: expected a list"),
         ('{"productKey": "a", "devices": [1]}', "devices: expected names"),
-        ('{"productKey": "a", "devices": ["x"]}', "DeviceName 'x': expected"),
+        ('{"productKey": "a", "devices": ["x"]}', "number 1: DeviceName: expected"),
     ],
 )
 def test_says_what_is_wrong_with_a_file(tmp_path: Path, content: str, message: str) -> None:

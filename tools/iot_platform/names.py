@@ -45,17 +45,18 @@ def is_product_key(text: object) -> bool:
 
 
 def check_device_name(device_name: str) -> None:
-    """Raises ValueError when the DeviceName is outside the platform's rule."""
+    """Raises ValueError, without the value, when the DeviceName is outside the platform's rule.
+
+    What stands in the wrong place of a file may be a secret.
+    """
     if not is_device_name(device_name):
-        raise ValueError(
-            f"DeviceName {device_name!r}: expected 4 to 32 letters, digits or any of - _ @ . :"
-        )
+        raise ValueError("DeviceName: expected 4 to 32 letters, digits or any of - _ @ . :")
 
 
 def check_product_key(product_key: str) -> None:
-    """Raises ValueError when the ProductKey is outside the platform's rule."""
+    """Raises ValueError, without the value, when the ProductKey is outside the platform's rule."""
     if not is_product_key(product_key):
-        raise ValueError(f"ProductKey {product_key!r}: expected 1 to 20 letters and digits")
+        raise ValueError("ProductKey: expected 1 to 20 letters and digits")
 
 
 def check_secret(name: str, secret: str) -> None:

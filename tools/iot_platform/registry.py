@@ -55,7 +55,7 @@ class Registry:
         product_secret = random_text(16) if product_secret is None else product_secret
         check_secret("ProductSecret", product_secret)
         if node_type not in ("device", "gateway"):
-            raise ValueError(f"node type {node_type!r}: expected 'device' or 'gateway'")
+            raise ValueError("node type: expected 'device' or 'gateway'")
         try:
             self._database.query(
                 "INSERT INTO products VALUES (?, ?, ?, ?, ?)",

@@ -65,13 +65,17 @@ def _add_product(registry: Registry, entry: dict[str, Any]) -> list[str]:
     devices = entry.get("devices", [])
     if not isinstance(devices, list):
         raise ValueError("devices: expected a list")
-    for device in devices:
+    for number, device in enumerate(devices, 1):
         if isinstance(device, str):
             device = {"deviceName": device}
         if not isinstance(device, dict):
             raise ValueError("devices: expected names, or objects with deviceName")
-        secret = _text(device, "deviceSecret") if "deviceSecret" in device else None
-        added += add_device(registry, Identity(product_key, _text(device, "deviceName")), secret)
+        try:
+            name = Identity(product_key, _text(device, "deviceName"))
+            secret = _text(device, "deviceSecret") if "deviceSecret" in device else None
+            added += add_device(registry, name, secret)
+        except ValueError as error:
+            raise ValueError(f"devices: number {number}: {error}") from None
     return added
 
 
