@@ -17,7 +17,7 @@ from tools.faults.tries import EXCHANGES, Exchange
 
 SEED = 3
 GUARD = 90  # seconds after which it hangs, however busy the host
-REGISTRATIONS: list[Exchange] = ["https", "mqtt"]
+REGISTRATIONS: list[Exchange] = ["https", "mqtt", "mqtt-free"]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_a_connection_that_ends_at_any_byte_costs_one_try(
     assert tally.outcomes["success"] < 6
 
 
-@pytest.mark.parametrize("exchange", ["https", "connect"])
+@pytest.mark.parametrize("exchange", EXCHANGES)
 def test_silence_at_any_byte_ends_at_the_deadline(bench: Bench, exchange: Exchange) -> None:
     tally = network.stalls(bench, exchange, every=1, most=8, seed=SEED)
     assert_well(tally, 8)
