@@ -60,8 +60,8 @@ fuzz: $(VENV)/ready ## 100,000 mutated HTTP answers and MQTT streams each, insid
 	@$(PY) -m tools.faults fuzz $(if $(SEED),--seed $(SEED))
 	@$(PY) -m tools.faults report
 
-soak: $(VENV)/ready ## hundreds of boots with random faults of all kinds [SEED=...]
-	@$(PY) -m tools.faults soak $(if $(SEED),--seed $(SEED))
+soak: $(VENV)/ready ## a thousand boots with random faults of all kinds: minutes [SEED=... BOOTS=...]
+	@$(PY) -m tools.faults soak $(if $(SEED),--seed $(SEED)) $(if $(BOOTS),--boots $(BOOTS))
 	@$(PY) -m tools.faults report
 
 fleet: $(VENV)/ready ## a thousand devices powered on in the same second: docs/fleet-restart.svg

@@ -18,7 +18,8 @@ def main() -> int:
     fuzz = commands.add_parser("fuzz", help="mutated HTTP answers and MQTT streams")
     fuzz.add_argument("--cases", type=int, default=100_000, help="of each kind")
     soak = commands.add_parser("soak", help="boots with random faults of all kinds")
-    soak.add_argument("--boots", type=int, default=400, help="at least so many")
+    soak.add_argument("--boots", type=int, default=1000, help="at least so many")
+    soak.add_argument("--life", type=int, metavar="N", help="only this one, of a problem's line")
     for command in (fuzz, soak):
         command.add_argument("--seed", type=int, default=1)
         command.add_argument("--workers", type=int, default=workers, help="processes")
@@ -36,6 +37,8 @@ def main() -> int:
     if asked.command == "soak":
         from tools.faults import soak as soaking
 
+        if asked.life is not None:
+            return 0 if soaking.run_one(asked.life, asked.seed) else 1
         return 0 if soaking.run(asked.boots, asked.seed, asked.workers) else 1
     if asked.command == "fleet":
         from tools.faults import fleet

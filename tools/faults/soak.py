@@ -23,6 +23,7 @@ What must hold:
 
 from __future__ import annotations
 
+import logging
 import random
 import tempfile
 import time
@@ -49,6 +50,8 @@ _CLEAN = 0.4
 """Chance of a boot without a fault after one with."""
 _PART = 4
 """Lives that share a bench."""
+_PROGRESS = 10
+"""Seconds between lines that tell how far it is."""
 
 
 def live(bench: Bench, impostors: Impostors, number: int, seed: int) -> Sums:
@@ -85,6 +88,8 @@ def expose(life: Life, kind: FaultKind) -> None:
 
 def lives(numbers: Sequence[int], seed: int) -> Sums:
     """Run some lives on one bench."""
+    # It warns of writing to a board that is gone; that is what is done here all the time.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     sums = Sums()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -104,16 +109,17 @@ def soak(boots: int, seed: int, workers: int = 2, progress: bool = False) -> tup
     count = -(-boots // (LIFE + 1))
     parts = [range(start, min(start + _PART, count)) for start in range(0, count, _PART)]
     sums = Sums()
-    began = time.monotonic()
+    began = said = time.monotonic()
     with ProcessPoolExecutor(workers) as pool:
         futures = [pool.submit(lives, part, seed) for part in parts]
         for done, future in enumerate(as_completed(futures), 1):
             sums.add(future.result())
-            if progress:
-                seconds = time.monotonic() - began
+            now = time.monotonic()
+            if progress and now - said > _PROGRESS:
+                said = now
                 print(
                     f"{done} of {len(parts)} parts, {sums.boots} boots, "
-                    f"{len(sums.problems)} problems, {seconds:.0f} s",
+                    f"{len(sums.problems)} problems, {now - began:.0f} s",
                     flush=True,
                 )
     tally.tried = sums.boots
@@ -132,15 +138,14 @@ def table(sums: Sums, seed: int) -> str:
         ("secrets leaked", len(sums.leaks)),
         ("hangs", len(sums.hangs)),
     ]
-    return "\n".join(f"{name:60}{count:>6}" for name, count in rows)
+    lines = [f"{name:60}{count:>6}" for name, count in rows]
+    return "\n".join(lines + ["    " + problem for problem in sums.problems[:20]])
 
 
 def run(boots: int, seed: int, workers: int) -> bool:
     """Print the table, and keep it for the report. False: a problem."""
     sums, tally = soak(boots, seed, workers, progress=True)
     print(table(sums, seed))
-    for problem in tally.problems[:20]:
-        print("    " + problem)
     facts = {
         "boots": sums.boots,
         "faults": {kind.name: sums.faults[kind.name] for kind in KINDS},
@@ -152,3 +157,10 @@ def run(boots: int, seed: int, workers: int) -> bool:
     }
     keep("soak", [tally], facts)
     return not tally.problems
+
+
+def run_one(number: int, seed: int) -> bool:
+    """One life of a soak again; nothing is kept. False: a problem."""
+    sums = lives([number], seed)
+    print(table(sums, seed))
+    return not sums.problems
