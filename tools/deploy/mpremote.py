@@ -25,6 +25,11 @@ STALLED = 40.0
 10 s to reach the REPL, and a big file is one silent step."""
 
 _EXCEPTION = re.compile(r"^(\w+(?:Error|Exception|Interrupt))\b:? ?(.*)$", re.MULTILINE)
+_HARMLESS = ("OSError", "MemoryError", "ImportError", "KeyboardInterrupt")
+"""Exceptions whose text is shown. That of a NameError may be a piece of a secret on its way to the
+board, where the line lost bytes."""
+_RECEIVED = re.compile(r"(?: \(response)?: b['\"].*")
+"""What mpremote quotes of what came back: a REPL echoes what it is sent."""
 _ERRORS = {"28": "the file system is full", "5": "the flash cannot be written", "30": "read-only"}
 
 
@@ -135,7 +140,7 @@ class Mpremote:
         return found
 
     def _explain(self, said: str) -> str:
-        """What mpremote's failure means."""
+        """What mpremote's failure means, without anything that may have been sent to the board."""
         port = self.port
         gone = "SerialException" in said or "termios.error" in said or "Errno 5" in said
         if "failed to access" in said:
@@ -157,12 +162,14 @@ class Mpremote:
             kind, text = found[-1]
             code = re.match(r"(?:\[Errno )?(\d+)", text)
             known = _ERRORS.get(code[1]) if kind == "OSError" and code else None
-            return f"{port}: {known or f'{kind}: {text}'}"
+            return f"{port}: {known or (f'{kind}: {text}' if kind in _HARMLESS else kind)}"
         lines = [line for line in said.splitlines() if line.strip()]
-        last = lines[-1].removeprefix("mpremote: ") if lines else "mpremote failed without a word"
+        last = lines[-1] if lines else "mpremote failed without a word"
         if "No space left on device" in last:
-            last = "the file system is full"
-        return f"{port}: {last}"
+            return f"{port}: the file system is full"
+        if not last.startswith("mpremote"):
+            return f"{port}: mpremote failed, with what the board sent last"
+        return f"{port}: {_RECEIVED.sub('', last).removeprefix('mpremote: ')}"
 
 
 def _lines(process: subprocess.Popen[bytes], stalled: float) -> Iterator[str]:
