@@ -17,6 +17,7 @@ from tools.iot_platform import Certificate
 DAY = 86400
 YEAR = 365 * DAY
 BUILT = 2_000_000_000  # 2033, the clock's floor on these boards: real time stays out of it
+GUARD = 90  # seconds after which it hangs, however busy the host
 WAITING = r"trying again in .*\n"
 NEVER_SET = "the clock was never set: no NTP"
 
@@ -48,7 +49,7 @@ def lies(seconds: float) -> str:
 
 
 def said(board: Board, until: str = CONNECTED) -> str:
-    result = board.boot(until, timeout=20)
+    result = board.boot(until, timeout=GUARD)
     assert result.ending == "until", result.output
     return result.output
 
@@ -56,13 +57,13 @@ def said(board: Board, until: str = CONNECTED) -> str:
 def test_the_clock_is_set_by_ntp(bench: Bench) -> None:
     board = board_of(bench, lies(BUILT + 50 * DAY))
     said(board)
-    assert BUILT + 50 * DAY <= board.clock < BUILT + 50 * DAY + 30
+    assert BUILT + 50 * DAY <= board.clock < BUILT + 51 * DAY
 
 
 def test_without_ntp_the_floor_is_the_time_the_image_was_built(bench: Bench) -> None:
     board = board_of(bench, "blocked")
     assert "clock: no NTP" in said(board)
-    assert BUILT <= board.clock < BUILT + 30
+    assert BUILT <= board.clock < BUILT + DAY
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_without_ntp_the_floor_is_the_time_the_image_was_built(bench: Bench) -> 
 def test_ntp_that_lies_is_not_believed(bench: Bench, told: int) -> None:
     board = board_of(bench, lies(told))
     assert "NTP tells an impossible time" in said(board)
-    assert BUILT <= board.clock < BUILT + 30
+    assert BUILT <= board.clock < BUILT + DAY
 
 
 def test_an_answer_too_short_for_ntp_is_no_ntp(bench: Bench) -> None:
@@ -85,7 +86,7 @@ def test_a_broken_build_json_leaves_the_releases_own_date_as_floor(bench: Bench)
     for content in (b"", b"[]", b'{"time": "soon"}', b'{"time": true}'):
         board = board_of(bench, "blocked", files={"/build.json": content})
         said(board, "is not registered yet")
-        assert 1795392000 <= board.clock < 1795392000 + 30
+        assert 1795392000 <= board.clock < 1795392000 + DAY
 
 
 @pytest.mark.parametrize("flow", ["register", "connect"])
@@ -113,17 +114,32 @@ def test_a_verification_that_fails_though_the_clock_is_set_does_not_blame_it(
 def test_ntp_is_asked_again_when_it_was_blocked(later: Bench) -> None:
     board = board_of(later, "blocked")
     with board.power_on() as session:
-        assert session.wait(WAITING, 20) == "until"
+        assert session.wait(WAITING, GUARD) == "until"
         board.ntp = lies(BUILT + 200 * DAY)
-        assert session.wait(CONNECTED, 20) == "until", session.output
+        assert session.wait(CONNECTED, GUARD) == "until", session.output
 
 
-def test_ntp_is_asked_again_when_what_it_told_may_have_been_a_lie(later: Bench) -> None:
+@pytest.mark.parametrize(
+    "meanwhile",
+    ["", "blocked", lies(BUILT - DAY)],
+    ids=["at once", "blocked first", "a worse lie first"],
+)
+def test_ntp_is_asked_again_when_what_it_told_may_have_been_a_lie(
+    later: Bench, meanwhile: str
+) -> None:
     board = board_of(later, lies(BUILT + 5 * YEAR))
     with board.power_on() as session:
-        assert session.wait(r"has expired.*\n", 20) == "until", session.output
+        assert session.wait(r"has expired.*\n", GUARD) == "until", session.output
+        assert "clock:" not in session.output
+        assert NEVER_SET not in session.output
+        if meanwhile:
+            board.ntp = meanwhile
+            said = "no NTP" if meanwhile == "blocked" else "NTP tells an impossible time"
+            again = rf"clock: {said}.*\n(.*\n)*?.*trying again"
+            assert session.wait(again, GUARD, len(session.output)) == "until", session.output
         board.ntp = lies(BUILT + 200 * DAY)
-        assert session.wait(CONNECTED, 20) == "until", session.output
+        assert session.wait(CONNECTED, GUARD, len(session.output)) == "until", session.output
+    assert BUILT + 200 * DAY <= board.clock < BUILT + 201 * DAY
 
 
 def test_a_clock_that_runs_on_through_a_reset_is_kept(bench: Bench) -> None:
@@ -133,9 +149,9 @@ def test_a_clock_that_runs_on_through_a_reset_is_kept(bench: Bench) -> None:
     )
     board = board_of(bench, lies(BUILT + 50 * DAY), main=main)
     with board.power_on(max_boots=2) as session:
-        assert session.wait("source ntp", 10) == "until"
+        assert session.wait("source ntp", GUARD) == "until"
         board.ntp = "blocked"
-        assert session.wait("source kept", 10) == "until", session.output
+        assert session.wait("source kept", GUARD) == "until", session.output
         assert board.clock >= BUILT + 50 * DAY
 
 
@@ -157,7 +173,7 @@ def test_an_authenticated_date_moves_a_clock_that_nobody_set_forward(bench: Benc
     board = board_of(bench, "blocked")
     answer_with(bench, board, formatdate(BUILT + 300 * DAY, usegmt=True))
     said(board)
-    assert BUILT + 300 * DAY <= board.clock < BUILT + 300 * DAY + 30
+    assert BUILT + 300 * DAY <= board.clock < BUILT + 301 * DAY
 
 
 @pytest.mark.parametrize(
