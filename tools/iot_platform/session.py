@@ -31,7 +31,9 @@ class Kept:
 
     system_topics: bool = False
     filters: set[str] = field(default_factory=set)
-    unanswered: OrderedDict[int, tuple[str, bytes]] = field(default_factory=OrderedDict)
+    unanswered: OrderedDict[int, tuple[str, bytes]] = field(
+        default_factory=OrderedDict, repr=False
+    )
     next_id: int = 1
 
     def wants(self, topic: str) -> bool:
