@@ -97,6 +97,17 @@ def test_a_secret_that_is_not_the_platforms_is_an_identity_lost(
     assert "sub-devices' stored secrets" in life.sums.lost[0]
 
 
+def test_a_secret_that_is_seen_is_a_leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tell(life: Life) -> bool:
+        life.clean()
+        life.prepend("print(open('/device.json').read())\n")
+        return life.boot()[0] == "goal"
+
+    monkeypatch.setattr(soak, "KINDS", [FaultKind(f"gossip {n}", tell) for n in range(soak.LIFE)])
+    (leak,) = soak.lives([0], 1).leaks
+    assert leak == "seed 1, life 0: DeviceSecret on the serial line"
+
+
 def test_the_table_names_every_kind_and_the_seed() -> None:
     sums = Sums(boots=7)
     sums.faults["no DNS"] = 3

@@ -8,6 +8,7 @@ import re
 from tools.board import Cut, FlashFault, Session
 from tools.faults.power import WHEN
 from tools.faults.soak_life import SAID, FaultKind, Life
+from tools.image.records import check_of
 
 _OPERATIONS = 6
 """On the flash, of storing a DeviceSecret (`make faults` counts them)."""
@@ -167,12 +168,20 @@ def _truncated(life: Life) -> bool:
     return "is not registered yet" in _recover(life)
 
 
-def _half_new(life: Life) -> bool:
+def _bad_successor(life: Life) -> bool:
     record = _registered(life)
-    if life.rng.random() < 0.5:
-        text = json.dumps(json.loads(record) | {"check": "00000000"}).encode()
-    else:
-        text = record[: life.rng.randrange(len(record))]
+    fields = json.loads(record)
+    stale = {name: "stale" for name in ("deviceSecret", "deviceToken") if name in fields}
+    unproven = {name: value for name, value in (fields | stale).items() if name != "check"}
+    others = unproven | {"deviceName": "246f28999999"}
+    text = life.rng.choice(
+        [
+            record[: life.rng.randrange(len(record))],
+            json.dumps(fields | {"check": "00000000"}).encode(),
+            json.dumps(unproven).encode(),
+            json.dumps(others | {"check": check_of(others)}).encode(),
+        ]
+    )
     life.board.write("/device.json.new", text)
     before = life.secret()
     return life.boot()[0] == "goal" and life.secret() == before
@@ -203,7 +212,7 @@ KINDS = (
     FaultKind("full flash", _full),
     FaultKind("record garbled in its block", _garbled, spoils=True),
     FaultKind("record truncated", _truncated, spoils=True),
-    FaultKind("successor of the record half written", _half_new),
+    FaultKind("successor of the record that is no whole one", _bad_successor),
     FaultKind("secret made invalid by the platform", _invalid),
     FaultKind("sub-devices' secrets made invalid", _invalid_subdevices, ("gateway",)),
 )

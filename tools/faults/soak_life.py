@@ -133,6 +133,11 @@ class Life:
         return [Identity(SUBDEVICE_KEY, f"{self.board.mac}-{n}") for n in range(SUBDEVICES)]
 
     @property
+    def said(self) -> bytes:
+        """All that came on its serial line."""
+        return next(each.said for each in self.bench.boards if each is self.board)
+
+    @property
     def goal(self) -> str:
         """What the board says when all is well: a regular expression."""
         return rf"subdevices online {SUBDEVICES}\n" if self.way == "gateway" else CONNECTED
