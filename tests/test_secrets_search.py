@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tools.faults.bench import PRODUCT_KEY, Bench
+from tools.bench import place
+from tools.faults.bench import PRODUCT_KEY, PRODUCT_SECRET, WIFI, Bench
 from tools.faults.secrets import Leak, Secrets
+from tools.faults.tally import RESULTS
+from tools.layout import ROOT
 
 
 @pytest.mark.parametrize(
@@ -69,3 +72,20 @@ def test_an_exception_under_way_is_not_replaced_by_a_leak(tmp_path: Path) -> Non
         name = bench.devices(1)[0]
         bench.platform.record.add("admin", what=f"shows {bench.secret_of(name)}")
         raise ZeroDivisionError
+
+
+def test_the_pages_that_the_commands_write_hold_no_secret() -> None:
+    """Of the benches of `make faults` and `make bench`; others are made up in each run."""
+    secrets = Secrets()
+    for name, value in (
+        ("ProductSecret of the faults", PRODUCT_SECRET),
+        ("Wi-Fi password of the faults", WIFI["password"]),
+        ("ProductSecret of the bench", place.PRODUCT_SECRET),
+        ("Wi-Fi password of the bench", place.WIFI["password"]),
+    ):
+        secrets.add(name, value)
+    pages = [*(ROOT / "docs").iterdir(), *ROOT.glob("*.md"), *RESULTS.glob("*")]
+    assert {page.name for page in pages} >= {"benchmark.md", "reliability.md", "SECURITY.md"}
+    assert {str(page): secrets.seen_in(page.read_bytes()) for page in pages} == {
+        str(page): [] for page in pages
+    }
