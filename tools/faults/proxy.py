@@ -9,17 +9,16 @@ import asyncio
 import contextlib
 import socket
 import struct
-import threading
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Literal
+
+from tools.faults.server import HOST, Server
 
 Direction = Literal["up", "down"]
 Kind = Literal["none", "cut", "reset", "stall", "delay", "drip", "garbage", "refuse"]
 End = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-_DEADLINE = 10.0
 
 
 @dataclass(frozen=True)
@@ -48,77 +47,35 @@ class Passed:
     hit: bool = False
 
 
-class Proxy:
+class Proxy(Server):
     """Stands before one port. `plan` holds the faults of the connections to come, in order.
 
     A connection for which there is no plan gets `default`.
     """
 
-    def __init__(self, target: int, host: str = "127.0.0.1") -> None:
+    def __init__(self, target: int) -> None:
         """target: port of the server on this machine."""
+        super().__init__("proxy")
         self.plan: deque[Fault] = deque()
         self.default = Fault()
         self.connections: list[Passed] = []
-        self.port = 0
         self._target = target
-        self._host = host
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._work, name="proxy", daemon=True)
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def expect(self, faults: Iterable[Fault]) -> None:
         """Replace the plan."""
         self.plan = deque(faults)
 
-    def __enter__(self) -> Proxy:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(_DEADLINE)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(_DEADLINE)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_DEADLINE)
-        self._loop.close()
-
-    def _work(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
-
-    async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, self._host, 0, backlog=1024)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def _stop(self) -> None:
-        self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Do to the connection what the plan says."""
         fault = self.plan.popleft() if self.plan else self.default
         passed = Passed()
         self.connections.append(passed)
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
         try:
             await self._converse(fault, passed, reader, writer)
-        except OSError:
-            pass  # one of the ways in which a connection ends
-        except asyncio.CancelledError:
-            pass  # the proxy stops
         finally:
             if passed.hit and fault.kind == "reset":
                 _linger_not(writer)
                 writer.transport.abort()
-            writer.close()
 
     async def _converse(
         self,
@@ -134,7 +91,7 @@ class Proxy:
             passed.hit = True
             writer.write(fault.data)
             await writer.drain()
-        far_reader, far_writer = await asyncio.open_connection(self._host, self._target)
+        far_reader, far_writer = await asyncio.open_connection(HOST, self._target)
         try:
             await self._carry(fault, passed, (reader, writer), (far_reader, far_writer))
         finally:
