@@ -12,8 +12,10 @@ import pytest
 
 from tools.bench import flash, heap, wire
 from tools.bench.budgets import BUDGETS
+from tools.bench.floors import mpy_parts
 from tools.bench.place import Flow, Place
 from tools.bench.relay import Relay, Total
+from tools.image import compile_source
 
 SUBDEVICES = (1, 65)  # less than a batch, and three batches
 
@@ -46,6 +48,14 @@ def test_a_later_boot_gets_through_on_its_heap(place: Place) -> None:
     check_heap(place, place.later_boot(), "heap.later")
 
 
+def test_a_first_boot_of_a_frozen_package_gets_through_on_its_heap(place: Place) -> None:
+    check_heap(place, place.first_boot(frozen=True), "heap.first.frozen")
+
+
+def test_a_later_boot_of_a_frozen_package_gets_through_on_its_heap(place: Place) -> None:
+    check_heap(place, place.later_boot(frozen=True), "heap.later.frozen")
+
+
 def test_a_registration_over_mqtt_gets_through_on_its_heap(place: Place) -> None:
     check_heap(place, place.first_boot(registration="mqtt"), "heap.mqtt")
 
@@ -63,6 +73,17 @@ def test_a_gateway_gets_through_on_the_same_heap_whatever_the_number(
 )
 def test_compiled_code_fits(name: str, what: str, optimise: int) -> None:
     assert flash.totals(optimise)[what] <= limit(name)
+
+
+def test_the_parts_of_compiled_code_are_told_apart() -> None:
+    text = "a sentence that is too long to be a name"
+    without = mpy_parts(compile_source(b"x = None", "m.py"))
+    with_text = mpy_parts(compile_source(f"x = {text!r}".encode(), "m.py"))
+    with_name = mpy_parts(compile_source(b"rather_long_name = None", "m.py"))
+    # Each with a length and a zero; the name of a module's code is one that every firmware has.
+    assert without["names"] == len("m.py") + 2 + len("x") + 2 + 1
+    assert (without["texts"], with_text["texts"]) == (0, len(text) + 3)  # and a tag
+    assert with_name["names"] - without["names"] == len("rather_long_name") - len("x")
 
 
 def test_a_first_boot_does_not_wear_the_flash(place: Place) -> None:

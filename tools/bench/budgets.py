@@ -28,6 +28,8 @@ class Budget:
 BUDGETS: dict[str, Budget] = {
     "heap.first": Budget("least heap, first boot", "wK", 19, 11, ("heap.naive.first",)),
     "heap.later": Budget("least heap, later boot", "wK", 19, 9, ("heap.naive.later",)),
+    "heap.first.frozen": Budget("least heap, first boot, frozen", "wK", 15, 11),
+    "heap.later.frozen": Budget("least heap, later boot, frozen", "wK", 15, 9),
     "heap.mqtt": Budget("least heap, first boot, registered over MQTT", "wK", 21, 14),
     "heap.gateway": Budget("least heap, gateway with up to 2,000 sub-devices", "wK", 56, 30),
     "flash.direct": Budget(".mpy of a direct device, -O0", "bytes", 26_600, 10_000),
@@ -64,6 +66,9 @@ BUDGETS: dict[str, Budget] = {
         ("wire.trips.first.naive", "wire.trips.first.linkkit"),
     ),
     "time.first": Budget("first boot beside bare handshakes", "x", 1.2, 1.2, tested=False),
+    "time.first.floor.frozen": Budget(
+        "first boot, frozen, beside bare handshakes with TCP_NODELAY", "x", 2, 1.2, tested=False
+    ),
     "time.first.floor": Budget(
         "first boot beside bare handshakes with TCP_NODELAY", "x", 4, 1.2, tested=False
     ),

@@ -10,8 +10,9 @@ cycle, as the simulated board counts them, registration and first property post 
 
 from __future__ import annotations
 
+from tools.bench.floors import flash_parts
 from tools.bench.modules import direct, gateway
-from tools.bench.place import Flow, Place
+from tools.bench.place import OPTIMISE, Flow, Place
 from tools.bench.results import Section, Table, number
 from tools.board import FlashUse
 from tools.image import compile_source
@@ -36,7 +37,7 @@ def totals(optimise: int) -> dict[str, int]:
 
 
 def _direct_sizes() -> list[tuple[int, dict[str, int]]]:
-    return [(totals(optimise)["direct"], sizes(optimise)) for optimise in (0, 3)]
+    return [(totals(optimise)["direct"], sizes(optimise)) for optimise in OPTIMISE]
 
 
 def uses(place: Place, quick: bool) -> dict[str, FlashUse]:
@@ -78,6 +79,22 @@ def section(place: Place, quick: bool) -> Section:
     label = "direct device without registration over MQTT"
     rows.append((label, "", number(without[0]), number(without[1])))
     part.tables.append(Table("Bytes of .mpy", ("module", "needed by", "-O0", "-O3"), rows))
+    parts = {optimise: flash_parts(optimise) for optimise in OPTIMISE}
+    part.tables.append(
+        Table(
+            "What the .mpy of a direct device are made of, bytes",
+            ("what", *(f"-O{optimise}" for optimise in parts)),
+            [
+                (what, *(number(found[what]) for found in parts.values()))
+                for what in ("code", "names", "texts")
+            ],
+        )
+    )
+    part.notes.append(
+        "Without a single name and without the text of any error it would be "
+        f"{parts[3]['code']:,} bytes at -O3: where that is over the goal, only doing less would "
+        "meet it."
+    )
     found = uses(place, quick)
     part.figures["flash.writes.first"] = found["first boot"].programs + found["first boot"].erases
     part.figures["flash.writes.later"] = found["later boot"].programs + found["later boot"].erases

@@ -16,7 +16,7 @@ from typing import Any
 from tools.board import Board, BootResult
 from tools.image import build_image, compile_source
 from tools.iot_platform import LocalPlatform
-from tools.layout import FROZEN
+from tools.layout import FROZEN, PACKAGE
 
 PRODUCT_KEY = "a1ExpAkj9Hi"
 PRODUCT_SECRET = "ffFnFlKQW3HYjjPR"
@@ -110,6 +110,7 @@ class Place:
         self.register_port = self.platform.https_port
         self.mqtt_port = self.platform.mqtt_tls_port
         self.naive_frozen = self._naive_frozen()
+        self.with_package = self._with_package()
         return self
 
     def __exit__(
@@ -129,6 +130,14 @@ class Place:
         assert "import ussl\n" in source
         changed = source.replace("import ussl\n", "import ssl as ussl\n")
         (folder / "umqtt" / "simple.py").write_text(changed, "utf-8")
+        return folder
+
+    def _with_package(self) -> Path:
+        """Sources of a firmware that freezes the package too, as firmware/manifest.py has it."""
+        folder = self.folder / "with-package"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(FROZEN, folder)
+        shutil.copytree(PACKAGE, folder / PACKAGE.name, ignore=shutil.ignore_patterns("__py*"))
         return folder
 
     # --- images
@@ -203,26 +212,38 @@ class Place:
     # --- flows
 
     def first_boot(
-        self, optimise: int = 0, registration: str = "https", post: bool = True, **image: Any
+        self,
+        optimise: int = 0,
+        registration: str = "https",
+        post: bool = True,
+        frozen: bool = False,
+        **image: Any,
     ) -> Flow:
         """Blank board, shipped boot.py and main.py: register, store, read back, connect, post.
 
-        post: false: another main.py, which connects and does nothing more. image: see `image`.
+        post: false: another main.py, which connects and does nothing more. frozen: the package
+        is part of the firmware, not on the flash. image: see `image`.
         """
         if not post:
             image["main"] = script_text(DEVICE / "connect.py")
+        options: dict[str, Any] = {"frozen": self.with_package} if frozen else {}
+        if frozen:
+            image["lib"] = None
         flash = self.image(self.product(registration=registration), optimise=optimise, **image)
-        return Flow("first boot", lambda: self.board(flash), REPLIED if post else CONNECTED)
+        done = REPLIED if post else CONNECTED
+        return Flow("first boot", lambda: self.board(flash, **options), done)
 
-    def later_boot(self, optimise: int = 0, post: bool = True, **image: Any) -> Flow:
+    def later_boot(
+        self, optimise: int = 0, post: bool = True, frozen: bool = False, **image: Any
+    ) -> Flow:
         """The same board's second boot: connect, post."""
-        flow = self.first_boot(optimise, post=post, **image)
+        flow = self.first_boot(optimise, post=post, frozen=frozen, **image)
         board = flow.board()
         result = board.boot(flow.done, BOOT_SECONDS)
         if not good(result, flow.done):
             raise RuntimeError(f"first boot: {result.ending}: {result.output}")
-        flash, mac = board.flash, board.mac
-        return Flow("later boot", lambda: self.board(flash, mac), flow.done)
+        flash, mac, kept = board.flash, board.mac, board.frozen
+        return Flow("later boot", lambda: self.board(flash, mac, frozen=kept), flow.done)
 
     def naive_first_boot(
         self, signing: str = "signing_own.py", post: bool = True, **image: Any
