@@ -196,11 +196,21 @@ def _ready(tries):
     forget(*_PASSING)
 
 
-def run(on_connect=None, on_message=None, on_idle=None, device_name=None):
+def _sleep(ms, feed):
+    while ms > 0:  # up to 45 minutes, in pieces that a watchdog can bear
+        if feed:
+            feed()
+        time.sleep_ms(min(ms, 1000))
+        ms -= 1000
+
+
+def run(on_connect=None, on_message=None, on_idle=None, device_name=None, feed=None):
     """Bring the device online and keep it there, for ever.
 
     on_connect(session): after each connect. on_message(session, topic, payload): for each
     message, bytes both. on_idle(session): about once a second.
+    feed(): for a watchdog, about once a second, online or waiting; a try to get online may take
+    two minutes without it (Wi-Fi, NTP, registration, connect).
     Errors of network and platform are said, waited out (`retry`) and tried again, the fatal ones
     slowly: an operator may have mended them. Raises ConfigError, which waiting cannot mend, and
     whatever the application's own functions raise.
@@ -229,6 +239,8 @@ def run(on_connect=None, on_message=None, on_idle=None, device_name=None):
                     on_message(session, *message)
                 elif on_idle:
                     on_idle(session)
+                if feed:
+                    feed()
         except ConfigError:
             raise
         except IotError as e:
@@ -245,4 +257,4 @@ def run(on_connect=None, on_message=None, on_idle=None, device_name=None):
             wait = span(tries, failures, not e.retry)
             failures += 1
             log("{}; trying again in {} s".format(e, (wait + 999) // 1000))
-        time.sleep_ms(wait)
+        _sleep(wait, feed)
