@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from tools.command import run
 from tools.deploy.errors import DeployError
 from tools.deploy.follow import Line, restart_and_follow
 from tools.deploy.identity import erase_identity, read_identity
@@ -20,7 +21,7 @@ from tools.deploy.plan import FOLDERS, PACKAGE_FOLDER, ROOTS_FOLDER, Plan, make_
 from tools.deploy.ports import choose_port
 from tools.deploy.state import check_firmware, read_state
 from tools.deploy.transfer import transfer
-from tools.image import CompileError, RecordError, RootError, image_files, shipped_roots
+from tools.image import IMAGE_ERRORS, image_files, shipped_roots
 from tools.layout import ROOT
 
 
@@ -181,28 +182,22 @@ def _erase(arguments: argparse.Namespace, port: str, console: Console) -> int:
     return 0
 
 
+def _run(arguments: argparse.Namespace, console: Console) -> int:
+    port = choose_port(arguments.port)
+    if arguments.action == "monitor":
+        return _monitor(port, console)
+    if arguments.action == "identity":
+        return _identity(port, console)
+    if arguments.action == "erase-identity":
+        return _erase(arguments, port, console)
+    return _deploy(arguments, port, console)
+
+
 def main() -> int:
     """The command: its exit status."""
     arguments = _arguments().parse_args()
     console = Console(highlight=False, soft_wrap=True)
-    try:
-        port = choose_port(arguments.port)
-        if arguments.action == "monitor":
-            return _monitor(port, console)
-        if arguments.action == "identity":
-            return _identity(port, console)
-        if arguments.action == "erase-identity":
-            return _erase(arguments, port, console)
-        return _deploy(arguments, port, console)
-    except (DeployError, CompileError, RecordError, RootError) as e:
-        print(f"error: {e}", file=sys.stderr)
-        return 1
-    except OSError as e:
-        print(f"error: {e.filename}: {e.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print()
-        return 130
+    return run(lambda: _run(arguments, console), DeployError, *IMAGE_ERRORS)
 
 
 if __name__ == "__main__":

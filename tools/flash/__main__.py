@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tools.command import run
 from tools.deploy import DeployError, choose_port
 from tools.flash.errors import FlashError
 from tools.flash.esptool import (
@@ -29,12 +30,9 @@ from tools.flash.firmware import (
     vfs_layout,
 )
 from tools.image import (
-    CompileError,
+    IMAGE_ERRORS,
     FlashLayout,
     ImageError,
-    LayoutError,
-    RecordError,
-    RootError,
     image_files,
     make_image,
     parse_size,
@@ -173,34 +171,20 @@ def _merge(arguments: argparse.Namespace, firmware: Firmware, console: Console) 
     return 0
 
 
+def _run(arguments: argparse.Namespace, console: Console) -> int:
+    firmware = read_firmware(arguments.firmware)
+    console.print(f"{firmware.path.name}: MicroPython {firmware.version} for {firmware.chip}")
+    if firmware.remark:
+        console.print(f"  note: {firmware.remark}")
+    action = _merge if arguments.output else _write
+    return action(arguments, firmware, console)
+
+
 def main() -> int:
     """The command: its exit status."""
     arguments = _arguments().parse_args()
     console = Console(highlight=False, soft_wrap=True)
-    try:
-        firmware = read_firmware(arguments.firmware)
-        console.print(f"{firmware.path.name}: MicroPython {firmware.version} for {firmware.chip}")
-        if firmware.remark:
-            console.print(f"  note: {firmware.remark}")
-        action = _merge if arguments.output else _write
-        return action(arguments, firmware, console)
-    except (
-        FlashError,
-        DeployError,
-        CompileError,
-        ImageError,
-        LayoutError,
-        RecordError,
-        RootError,
-    ) as e:
-        print(f"error: {e}", file=sys.stderr)
-        return 1
-    except OSError as e:
-        print(f"error: {e.filename}: {e.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print()
-        return 130
+    return run(lambda: _run(arguments, console), FlashError, DeployError, *IMAGE_ERRORS)
 
 
 if __name__ == "__main__":

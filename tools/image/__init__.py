@@ -7,8 +7,12 @@ from tools.image.mpy import CompileError, compile_source
 from tools.image.records import RecordError
 from tools.image.roots import Root, RootError, load_root, shipped_roots
 
+IMAGE_ERRORS = (CompileError, ImageError, LayoutError, RecordError, RootError)
+"""What can be wrong with what an image is made of; the text of each is one sentence on it."""
+
 __all__ = [
     "BLOCK_SIZE",
+    "IMAGE_ERRORS",
     "CompileError",
     "FlashLayout",
     "ImageError",

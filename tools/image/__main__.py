@@ -10,11 +10,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tools.command import run
 from tools.image import (
-    CompileError,
+    IMAGE_ERRORS,
     FlashLayout,
-    ImageError,
-    LayoutError,
     RecordError,
     RootError,
     image_files,
@@ -102,7 +101,7 @@ def _default(path: Path | None, name: str) -> Path | None:
     return path or (standard if standard.exists() else None)
 
 
-def _build(arguments: argparse.Namespace, console: Console) -> None:
+def _build(arguments: argparse.Namespace, console: Console) -> int:
     layout = _layout(arguments)
     product = _default(arguments.product, "product.json")
     wifi = _default(arguments.wifi, "wifi.json")
@@ -144,18 +143,14 @@ def _build(arguments: argparse.Namespace, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    return 0
 
 
-def main() -> None:
-    """The command."""
+def main() -> int:
+    """The command: its exit status."""
     arguments = _arguments().parse_args()
-    try:
-        _build(arguments, Console())
-    except (CompileError, ImageError, LayoutError, RecordError, RootError) as e:
-        sys.exit(f"error: {e}")
-    except OSError as e:
-        sys.exit(f"error: {e.filename}: {e.strerror}")
+    return run(lambda: _build(arguments, Console()), *IMAGE_ERRORS)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,14 +10,11 @@ from typing import Any
 
 from rich.console import Console
 
+from tools.command import run
 from tools.deploy import DeployError, choose_port, serial_devices
 from tools.flash import FlashError, read_firmware
 from tools.image import (
-    CompileError,
-    ImageError,
-    LayoutError,
-    RecordError,
-    RootError,
+    IMAGE_ERRORS,
     image_files,
     parse_size,
     shipped_roots,
@@ -222,34 +219,19 @@ def _nvs(words: list[str], console: Console) -> int:
     return 0
 
 
+def _run(words: list[str], console: Console) -> int:
+    if words[:1] == ["preregister"]:
+        return _preregister(words[1:], console)
+    if words[:1] == ["nvs"]:
+        return _nvs(words[1:], console)
+    return _provision(_line_parser().parse_args(words), console)
+
+
 def main() -> int:
     """The command: its exit status."""
     console = Console(highlight=False, soft_wrap=True)
-    words = sys.argv[1:]
-    try:
-        if words[:1] == ["preregister"]:
-            return _preregister(words[1:], console)
-        if words[:1] == ["nvs"]:
-            return _nvs(words[1:], console)
-        return _provision(_line_parser().parse_args(words), console)
-    except (
-        ProvisionError,
-        DeployError,
-        FlashError,
-        CompileError,
-        ImageError,
-        LayoutError,
-        RecordError,
-        RootError,
-    ) as e:
-        print(f"error: {e}", file=sys.stderr)
-        return 1
-    except OSError as e:
-        print(f"error: {e.filename}: {e.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print()
-        return 130
+    expected = (ProvisionError, DeployError, FlashError, *IMAGE_ERRORS)
+    return run(lambda: _run(sys.argv[1:], console), *expected)
 
 
 if __name__ == "__main__":
