@@ -39,7 +39,7 @@ def test_the_body_is_the_published_one_byte_for_byte(on_device: OnDevice) -> Non
 
 
 def test_the_request_is_the_specifications(on_device: OnDevice) -> None:
-    given = ["iot-auth.cn-shanghai.aliyuncs.com", "/auth/register/device", V1_BODY]
+    given = ["iot-auth.cn-shanghai.aliyuncs.com", 443, "/auth/register/device", V1_BODY]
     (got,) = on_device("call.py", [["https", "request", given]])
     head, body = bytes.fromhex(got["bytes"]).decode().split("\r\n\r\n")
     assert body == V1_BODY
@@ -49,6 +49,11 @@ def test_the_request_is_the_specifications(on_device: OnDevice) -> None:
         "Content-Type: application/x-www-form-urlencoded",
         "Content-Length: 161",
     ]
+
+
+def test_the_host_header_names_a_port_that_is_not_the_usual_one(on_device: OnDevice) -> None:
+    (got,) = on_device("call.py", [["https", "request", ["localhost", 8443, "/", "a=b"]]])
+    assert bytes.fromhex(got["bytes"]).split(b"\r\n")[1] == b"Host: localhost:8443"
 
 
 def test_a_device_name_with_colon_and_at_is_encoded_but_signed_as_it_is(

@@ -9,11 +9,14 @@ _LINE = const(256)  # bytes of a header line that are looked at
 _BODY = const(2048)  # most bytes of body; a registration's answer has about 150
 
 
-def request(host, path, body):
+def request(host, port, path, body):
     """Build the whole request, header and form body (SPEC "Request message"): bytes.
 
     host, path, body: str; the body is already encoded, so its characters are its bytes.
+    port: int; one other than 443 is part of the Host header (RFC 9110, 7.2).
     """
+    if port != 443:
+        host = "{}:{}".format(host, port)
     return (
         "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         "Content-Length: {}\r\n\r\n{}".format(path, host, len(body), body)
@@ -141,7 +144,7 @@ def post(host, port, path, body, context, ms):
 
     stream = Stream(host, port, ms, context)
     try:
-        stream.write(request(host, path, body))
+        stream.write(request(host, port, path, body))
         return read_answer(stream)
     except OSError as e:
         raise broken(e, host)

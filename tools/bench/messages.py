@@ -17,13 +17,13 @@ def _sign(secret: str, fields: dict[str, str]) -> str:
     return hmac.new(secret.encode(), content.encode(), hashlib.sha256).hexdigest()
 
 
-def registration(name: str) -> bytes:
-    """The HTTPS request that registers a device."""
+def registration(name: str, port: int) -> bytes:
+    """The HTTPS request that registers a device at that port."""
     fields = {"productKey": PRODUCT_KEY, "deviceName": name, "random": RANDOM}
     signed = {**fields, "sign": _sign(PRODUCT_SECRET, fields), "signMethod": "hmacsha256"}
     body = urlencode(signed)
     return (
-        "POST /auth/register/device HTTP/1.1\r\nHost: localhost\r\n"
+        f"POST /auth/register/device HTTP/1.1\r\nHost: localhost:{port}\r\n"
         "Content-Type: application/x-www-form-urlencoded\r\n"
         f"Content-Length: {len(body)}\r\n\r\n{body}"
     ).encode()

@@ -45,8 +45,9 @@ def bare(place: Place, register: bool, no_delay: bool) -> Flow:
 
     def board() -> Board:
         mac = place.new_mac()
+        registration = messages.registration(place.new_mac(), place.register_port)
         values = {
-            "REGISTRATION": messages.registration(place.new_mac()).hex() if register else "",
+            "REGISTRATION": registration.hex() if register else "",
             "CONNECT": messages.connect(mac, place.secret_of(mac)).hex(),
             "NO_DELAY": "yes" if no_delay else "",
             "POST": messages.post(mac).hex(),
