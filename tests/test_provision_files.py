@@ -82,6 +82,7 @@ def test_the_device_certificate_of_a_row_carries_its_check(tmp_path: Path) -> No
         ),
         ("mac\n246f28aabbcc\n24:6f:28:aa:bb:cc\n", "line 3: mac: the same as in line 2"),
         ("mac\n246f28aabb\n", "line 2: mac: expected 12 hex digits"),
+        (f'{HEAD}\n{PRODUCT_KEY},"SN-1,{SECRET}\n', "line 2: expected values between commas"),
     ],
 )
 def test_a_bad_csv_is_named_by_line_and_column_and_never_by_value(

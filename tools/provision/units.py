@@ -62,6 +62,16 @@ def clean_mac(text: str) -> str:
     return digits if _MAC.fullmatch(digits) else ""
 
 
+def _row(path: Path, number: int, line: str) -> list[str]:
+    # Each line for itself: an open quotation mark must not swallow the units after it.
+    try:
+        return next(csv.reader([line], strict=True), [])
+    except csv.Error:
+        raise ProvisionError(
+            f"{path}: line {number}: expected values between commas, quotation marks closed"
+        ) from None
+
+
 def read_units(path: Path) -> list[Unit]:
     """Read and check a devices.csv. Raises ProvisionError naming line and column."""
     try:
@@ -70,7 +80,7 @@ def read_units(path: Path) -> list[Unit]:
         raise ProvisionError(f"{path}: {e.strerror}") from None
     except UnicodeDecodeError:
         raise ProvisionError(f"{path}: is not UTF-8 text") from None
-    rows = list(csv.reader(text.splitlines()))
+    rows = [_row(path, number, line) for number, line in enumerate(text.splitlines(), 1)]
     if not rows or not any(cell.strip() for cell in rows[0]):
         raise ProvisionError(f"{path}: is empty; expected a first line that names the columns")
     columns = [_COLUMNS.get(re.sub(r"[^a-z]", "", cell.lower()), "") for cell in rows[0]]
