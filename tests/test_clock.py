@@ -199,3 +199,25 @@ def test_a_date_does_not_move_a_clock_that_ntp_set(bench: Bench) -> None:
     answer_with(bench, board, formatdate(BUILT + 300 * DAY, usegmt=True))
     said(board)
     assert board.clock < BUILT + 51 * DAY
+
+
+@pytest.fixture(scope="module")
+def present(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A platform whose certificate is valid when the image is built and 500 days on."""
+    valid = Certificate(not_before=moment(BUILT - 100 * DAY), not_after=moment(BUILT + 500 * DAY))
+    with Bench(tmp_path_factory.mktemp("present"), certificate=valid) as running:
+        yield running
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["running", "after a reset"])
+def test_a_lie_that_was_believed_is_dropped_for_the_floor_when_there_is_no_ntp(
+    present: Bench, warm: bool
+) -> None:
+    reset = "import machine\nif machine.reset_cause() == 1: print('reset'); machine.reset()\n"
+    main = (reset if warm else "") + "from aliyun_iot import device\ndevice.run()\n"
+    board = board_of(present, lies(BUILT + 5 * YEAR), main=main)
+    with board.power_on(max_boots=2) as session:
+        assert session.wait("reset" if warm else "has expired", GUARD) == "until", session.output
+        board.ntp = "blocked"
+        assert session.wait(CONNECTED, GUARD) == "until", session.output
+    assert BUILT <= board.clock < BUILT + DAY

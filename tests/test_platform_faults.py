@@ -148,7 +148,7 @@ def test_stopping_does_not_wait_for_a_silent_answer() -> None:
         began = time.monotonic()
         platform.stop()
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 77])

@@ -7,12 +7,13 @@ __version__ = "0.1.0"
 
 time_source: "str | None" = None
 """Where the clock's time comes from: "ntp"; "kept": it ran on since before a reset; "date": an
-authenticated answer's Date; "floor": nobody told, certificates may seem not yet valid; None."""
+authenticated answer's Date; "floor": nobody told, certificates may seem not yet valid; "expired":
+a certificate seemed to be, so NTP may have lied; None."""
 
 
 def time_is_set():
     """Whether somebody told the time: bool."""
-    return time_source not in (None, "floor")
+    return time_source not in (None, "floor", "expired")
 
 
 def forget(*names):

@@ -65,6 +65,9 @@ def start(host=None):
         log("clock: NTP tells an impossible time, not believed")
     except (OSError, ValueError, OverflowError):  # ValueError: an answer that is too short
         log("clock: no NTP")
+    if aliyun_iot.time_source == "expired":
+        _set(floor)  # from here an authenticated Date, or NTP, may move it forward
+        aliyun_iot.time_source = "floor"
     if aliyun_iot.time_source is None:
         ahead = now() - floor
         # A clock at the floor may also be one that was set to it before a reset.
