@@ -52,7 +52,7 @@ lint: $(VENV)/ready $(VENV)/stubs/ready ## ruff, and type checks of the tools an
 bench: $(VENV)/ready $(VENV)/linkkit/ready ## measure heap, flash, wire, time and scale into docs/benchmark.md
 	@$(PY) -m tools.bench
 
-faults: $(VENV)/ready ## every power cut and every byte of the network, in full: about 15 minutes
+faults: $(VENV)/ready ## every power cut and every byte of the network, in full: about 10 minutes
 	@$(PY) -m tools.faults exhaustive
 	@$(PY) -m tools.faults report
 
