@@ -31,7 +31,10 @@ BUDGETS: dict[str, Budget] = {
     "heap.first.frozen": Budget("least heap, first boot, frozen", "wK", 15, 11),
     "heap.later.frozen": Budget("least heap, later boot, frozen", "wK", 15, 9),
     "heap.mqtt": Budget("least heap, first boot, registered over MQTT", "wK", 21, 14),
-    "heap.gateway": Budget("least heap, gateway with up to 2,000 sub-devices", "wK", 56, 30),
+    "heap.gateway": Budget("least heap, gateway with up to 2,000 sub-devices", "wK", 58, 58),
+    "heap.gateway.growth": Budget(
+        "of that, for 2,000 sub-devices more than for a batch of 30", "wK", 6, 0, tested=False
+    ),
     "flash.direct": Budget(".mpy of a direct device, -O0", "bytes", 26_600, 10_000),
     "flash.direct.O3": Budget(".mpy of a direct device, -O3", "bytes", 25_000, 8_000),
     "flash.all": Budget(".mpy of everything, -O0", "bytes", 42_500, 20_000),

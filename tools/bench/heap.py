@@ -188,6 +188,8 @@ def section(place: Place, quick: bool) -> Section:
     )
     found = gateways(place, rest, quick)
     part.figures["heap.gateway"] = max(found.values())
+    if 2000 in found:
+        part.figures["heap.gateway.growth"] = found[2000] - found[30]
     part.tables.append(
         Table(
             "Least heap of a blank gateway that registers and brings sub-devices online",
