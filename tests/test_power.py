@@ -21,6 +21,7 @@ from tools.layout import ROOT
 
 OnDevice = Callable[..., Any]
 WAITING = r"trying again in .*\n"
+FULL = r"device.json: cannot be written \(error 28\).*\n"
 GUARD = 90  # seconds after which it hangs, however busy the host
 
 
@@ -121,12 +122,23 @@ except OSError:
 """
 
 
-def test_a_full_flash_is_said_and_the_repl_is_reachable(bench: Bench) -> None:
-    boot = FILL + (ROOT / "boot.py").read_text()
-    board = bench.board(bench.image(boot=boot, layout=FlashLayout(size=64 * 4096)))
-    with interrupted(board, WAITING) as session:
-        assert "device.json: cannot be written (error 28)" in session.output
+def blank(bench: Bench) -> tuple[Board, set[str | None]]:
+    return bench.board(bench.image(layout=FlashLayout(size=64 * 4096))), {None}
+
+
+@pytest.mark.parametrize(
+    "prepare", [blank, power.REPLACING.prepare], ids=["first store", "replacing"]
+)
+def test_a_full_flash_is_said_the_old_record_kept_and_the_repl_reachable(
+    bench: Bench, prepare: Callable[[Bench], tuple[Board, set[str | None]]]
+) -> None:
+    board, before = prepare(bench)
+    record = board.read("/device.json")
+    assert (record is None) == (before == {None})
+    board.write("/boot.py", (FILL + (ROOT / "boot.py").read_text()).encode())
+    with interrupted(board, FULL) as session:
         assert session.repl("print(6 * 7)") == "42\n"
+    assert board.read("/device.json") == record
     for path in board.files():
         if path.startswith("/fill"):
             board.write(path, None)
