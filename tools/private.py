@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-MODE = 0o600
+_MODE = 0o600
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -14,10 +14,10 @@ def write_private(path: Path, content: bytes) -> None:
 
     Raises OSError.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, MODE)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE)
     with os.fdopen(descriptor, "wb") as file:
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.fchmod(descriptor, MODE)  # before anything is in it
+            os.fchmod(descriptor, _MODE)  # before anything is in it
         file.write(content)
 
 
@@ -26,5 +26,5 @@ def make_private(path: Path) -> None:
 
     Raises OSError.
     """
-    path.touch(MODE)
-    path.chmod(MODE)
+    path.touch(_MODE)
+    path.chmod(_MODE)

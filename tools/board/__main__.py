@@ -19,12 +19,11 @@ from typing import Any
 from tools.board.board import Board
 from tools.board.serial_port import SerialPort, link
 from tools.board.session import Session
+from tools.command import run
 from tools.image import (
-    CompileError,
+    IMAGE_ERRORS,
     ImageError,
-    LayoutError,
     RecordError,
-    RootError,
     build_image,
     read_file,
     shipped_roots,
@@ -200,15 +199,8 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def main() -> None:
-    """The command."""
-    arguments = _arguments().parse_args()
-    try:
-        board = _board(arguments)
-    except (CompileError, ImageError, LayoutError, RecordError, RootError, ValueError) as e:
-        sys.exit(f"error: {e}")
-    except OSError as e:
-        sys.exit(f"error: {e.filename}: {e.strerror}")
+def _run(arguments: argparse.Namespace) -> int:
+    board = _board(arguments)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         if arguments.pty:
@@ -227,12 +219,19 @@ def main() -> None:
                 else:
                     _follow(session)
             print()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # how it is switched off
         print()
     finally:
         if arguments.pty:
             arguments.pty.unlink(missing_ok=True)
+    return 0
+
+
+def main() -> int:
+    """The command: its exit status."""
+    arguments = _arguments().parse_args()
+    return run(lambda: _run(arguments), *IMAGE_ERRORS, ValueError)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
