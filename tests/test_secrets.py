@@ -1,6 +1,7 @@
 """No secret is ever seen outside of the files that keep it, whatever fails on a board.
 
 Leaving a `Bench` searches what its boards and its platform said: every test on one is such a test.
+A board's log has two levels: 1, as here and as shipped, says all there is; 0 says nothing.
 """
 
 from __future__ import annotations
@@ -22,10 +23,8 @@ from tools.faults.bench import CONNECTED, PRODUCT_KEY, PRODUCT_SECRET, WIFI, Ben
 from tools.faults.proxy import Fault
 from tools.gateway_story import SENSOR_KEY, SENSORS, example
 from tools.iot_platform import Behaviour
-from tools.layout import ROOT
 
 WAITING = r"trying again in .*\n"
-LOUD = "from aliyun_iot import log\nlog.level = 99\n" + (ROOT / "boot.py").read_text()
 ANSWERED = "kT9hLw3ZbVx7RqYc2MdPf8sGjN4uE6aA"
 """A DeviceSecret in answers that are no good."""
 CRASHING = """
@@ -97,22 +96,22 @@ class Case:
     until: str = rf"{CONNECTED}|{WAITING}"
 
 
-def loud_board(bench: Bench, **product: object) -> Board:
-    return bench.board(bench.image(bench.product(**product), boot=LOUD))
+def board_of(bench: Bench, **product: object) -> Board:
+    return bench.board(bench.image(bench.product(**product)))
 
 
 def refused_registration(bench: Bench, code: int) -> Board:
     bench.platform.faults.register_code(code)
-    return loud_board(bench)
+    return board_of(bench)
 
 
 def refused_connect(bench: Bench, code: int) -> Board:
     bench.platform.faults.connack(code)
-    return loud_board(bench)
+    return board_of(bench)
 
 
 def garbled_record(bench: Bench) -> Board:
-    board = loud_board(bench)
+    board = board_of(bench)
     assert board.boot(CONNECTED, 20).ending == "until"
     record = board.read("/device.json")
     assert record is not None
@@ -122,12 +121,11 @@ def garbled_record(bench: Bench) -> Board:
 
 def refused_secret(bench: Bench) -> Board:
     board, _ = power.REPLACING.prepare(bench)
-    board.write("/boot.py", LOUD.encode())
     return board
 
 
 def broken_flash(bench: Bench) -> Board:
-    board = loud_board(bench)
+    board = board_of(bench)
     board.flash_fault = FlashFault()
     return board
 
@@ -138,7 +136,7 @@ def answered(bench: Bench, body: object, head: str = "HTTP/1.1 200 OK") -> Board
     text = body if isinstance(body, str) else json.dumps(body)
     answer = f"{head}\r\nContent-Length: {len(text)}\r\n\r\n{text}"
     bench.platform.faults.raw_http(answer.encode())
-    return loud_board(bench)
+    return board_of(bench)
 
 
 def granted(bench: Bench, **changes: object) -> Board:
@@ -149,24 +147,23 @@ def granted(bench: Bench, **changes: object) -> Board:
 
 
 def no_wifi(bench: Bench) -> Board:
-    board = loud_board(bench)
+    board = board_of(bench)
     board.wifi = {WIFI["ssid"]: "another password"}
     return board
 
 
 def garbage_before_tls(bench: Bench) -> Board:
     bench.https.expect([Fault("garbage", data=b"\0" * 500)])
-    return loud_board(bench)
+    return board_of(bench)
 
 
 def cut_connect(bench: Bench) -> Board:
     bench.mqtt.expect([Fault("cut", "down", 1600)])
-    return loud_board(bench)
+    return board_of(bench)
 
 
 def forgetting(bench: Bench) -> Board:
     board, _ = power.FORGETTING.prepare(bench)
-    board.write("/boot.py", LOUD.encode())
     return board
 
 
@@ -200,8 +197,8 @@ CASES = {
     "no Wi-Fi": Case(no_wifi, "wifi: no connection, status 202"),
     "garbage before TLS": Case(garbage_before_tls, "MBEDTLS_ERR_SSL_INVALID_RECORD"),
     "connect cut": Case(cut_connect, "connection: closed by the other end"),
-    "registration over MQTT": Case(lambda b: loud_board(b, registration="mqtt"), CONNECTED),
-    "without pre-registration": Case(lambda b: loud_board(b, registration="mqtt-free"), CONNECTED),
+    "registration over MQTT": Case(lambda b: board_of(b, registration="mqtt"), CONNECTED),
+    "without pre-registration": Case(lambda b: board_of(b, registration="mqtt-free"), CONNECTED),
     "ProductSecret forgotten": Case(forgetting, "ProductSecret removed", until="message on .*\n"),
 }
 
@@ -221,14 +218,14 @@ def test_a_failure_shows_no_secret_on_the_serial_line_or_in_the_record(
     "field", ["productKey", "deviceName", "signMethod", "keepalive", "noSuchField"]
 )
 def test_a_secret_in_the_wrong_field_is_not_repeated(bench: Bench, field: str) -> None:
-    board = bench.board(bench.image(bench.product(**{field: f"{PRODUCT_SECRET} !"}), boot=LOUD))
+    board = bench.board(bench.image(bench.product(**{field: f"{PRODUCT_SECRET} !"})))
     result = board.boot(r"stopped.*\n", 20)
     assert re.search(f"stopped: product.json: {field}: ", result.output), result.output
 
 
 @pytest.mark.parametrize("path", ["/product.json", "/wifi.json", "/device.json"])
 def test_a_file_that_is_not_json_is_not_repeated(bench: Bench, path: str) -> None:
-    board = loud_board(bench)
+    board = board_of(bench)
     text = f'{{"productSecret": "{PRODUCT_SECRET}", "password": "{WIFI["password"]}", '
     board.write(path, text.encode())
     result = board.boot(rf"stopped.*\n|{CONNECTED}|{WAITING}", 20)
@@ -236,14 +233,14 @@ def test_a_file_that_is_not_json_is_not_repeated(bench: Bench, path: str) -> Non
 
 
 def test_tracebacks_and_reprs_show_no_secret(bench: Bench) -> None:
-    result = bench.board(bench.image(main=CRASHING, boot=LOUD)).boot(None, 20)
+    result = bench.board(bench.image(main=CRASHING)).boot(None, 20)
     assert "<Device object" in result.output
     assert result.output.count("\nTraceback") == 4, result.output
     assert "\nValueError: an application's own mistake" in result.output
 
 
 def test_an_interrupted_board_and_its_repl_show_no_secret(bench: Bench) -> None:
-    board = loud_board(bench)
+    board = board_of(bench)
     with board.power_on() as session:
         assert session.wait(CONNECTED, 20) == "until"
         session.send("\x03")
@@ -268,7 +265,7 @@ def test_a_gateway_shows_no_secret_of_its_sub_devices(tmp_path: Path) -> None:
             (0.3, topic, payload),
         ]
         main = example().replace("range(100)", "range(3)").replace(*MORE)
-        board = bench.board(bench.image(main=main, boot=LOUD))
+        board = bench.board(bench.image(main=main))
         result = board.boot("the end", 30)
         assert result.ending == "until", result.output
         assert "3 sub-devices online" in result.output and "3 in the topology" in result.output
@@ -282,7 +279,7 @@ def test_a_share_of_the_network_faults_shows_no_secret(bench: Bench) -> None:
 def test_no_process_of_a_board_shows_a_secret_in_its_arguments_or_environment(
     bench: Bench,
 ) -> None:
-    board = loud_board(bench)
+    board = board_of(bench)
     board.wifi = WIFI_IN_THE_AIR
     with board.power_on() as session:
         assert session.wait(CONNECTED, 20) == "until"

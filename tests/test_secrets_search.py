@@ -42,13 +42,14 @@ def test_a_part_of_a_secret_is_found_too() -> None:
         assert secrets.seen_in(text) == ["DeviceSecret"]
 
 
-def test_a_board_that_prints_its_secret_is_found_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["hmacsha256", "hmacsha1", "hmacmd5"])
+def test_a_board_that_prints_its_secret_is_found_out(tmp_path: Path, method: str) -> None:
     main = (
         "from aliyun_iot.device import Device\nd = Device.open()\n"
         "print(d.credentials(), open('/device.json').read())\n"
     )
     with pytest.raises(Leak) as caught, Bench(tmp_path) as bench:
-        bench.board(bench.image(main=main)).boot(None, 20)
+        bench.board(bench.image(bench.product(signMethod=method), main=main)).boot(None, 20)
     assert re.search("MQTT password on the serial line", str(caught.value))
     assert re.search("DeviceSecret on the serial line", str(caught.value))
     assert bench.secrets.seen_in(str(caught.value)) == []

@@ -53,12 +53,13 @@ class Secrets:
                 self._parts.setdefault(part, name)
 
     def add_device(self, product_key: str, device_name: str, secret: str) -> None:
-        """Remember a DeviceSecret, and the MQTT password that follows from it."""
+        """Remember a DeviceSecret, and the MQTT passwords that follow from it, by signMethod."""
         self.add("DeviceSecret", secret, every=4)
         client = f"{product_key}.{device_name}"
         text = f"clientId{client}deviceName{device_name}productKey{product_key}"
-        password = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
-        self.add("MQTT password", password, every=16)
+        for digest in (hashlib.sha256, hashlib.sha1, hashlib.md5):
+            password = hmac.new(secret.encode(), text.encode(), digest).hexdigest()
+            self.add("MQTT password", password, every=16)
 
     def watch(self, platform: LocalPlatform) -> None:
         """Remember whatever secret the platform makes from now on."""
