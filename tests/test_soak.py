@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+import types
 import xml.dom.minidom
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import ClassVar
 
 import pytest
 
-from tools.faults import fleet, soak, soak_life
+from tools.faults import fleet, soak, soak_life, soak_network
 from tools.faults.bench import Bench
 from tools.faults.impostor import Impostors
 from tools.faults.soak_life import FaultKind, Life, Over, Sums
@@ -30,7 +32,8 @@ def test_a_short_soak_loses_no_identity_leaks_no_secret_and_does_not_hang() -> N
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with Bench(tmp_path_factory.mktemp("bench")) as running:
+    folder = tmp_path_factory.mktemp("bench")
+    with Bench(folder, certificate=soak_network.CERTIFICATE) as running:
         yield running
 
 
@@ -55,21 +58,45 @@ def test_a_fault_of_each_kind_takes_effect(
     assert life.sums.problems == []
 
 
-def test_the_same_seed_draws_the_same_faults(bench: Bench, impostors: Impostors) -> None:
-    drawn = [soak.live(bench, impostors, 3, 5) for _ in range(2)]
-    assert drawn[0].faults + drawn[0].missed == drawn[1].faults + drawn[1].missed
+class _Traced(random.Random):
+    """Keeps all that is drawn from it."""
+
+    drawn: ClassVar[list[float]] = []
+
+    def random(self) -> float:
+        self.drawn.append(super().random())
+        return self.drawn[-1]
+
+    def getrandbits(self, k: int, /) -> int:
+        self.drawn.append(super().getrandbits(k))
+        return int(self.drawn[-1])
+
+
+def test_the_same_seed_draws_the_same_faults_and_details(
+    bench: Bench, impostors: Impostors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traces = []
+    for _ in range(2):
+        monkeypatch.setattr(_Traced, "drawn", [])
+        with monkeypatch.context() as traced:
+            traced.setattr(soak, "random", types.SimpleNamespace(Random=_Traced))
+            soak.live(bench, impostors, 3, 5)
+        traces.append(_Traced.drawn)
+    assert traces[0] == traces[1]
+    assert len(traces[0]) > 2 * soak.LIFE
 
 
 def test_a_board_that_falls_silent_or_stops_is_a_hang(
     bench: Bench, impostors: Impostors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(soak_life, "PATIENCE", 1.0)
     life = Life(bench, impostors, "https", random.Random(1))
-    for prefix in ("while True: pass\n", "raise SystemError\n", "print('stopped: x')\nasdf\n"):
+    for prefix in ("raise SystemError\n", "print('stopped: x')\nasdf\n", "while True: pass\n"):
         life.prepend(prefix)
+        if "while" in prefix:
+            monkeypatch.setattr(soak_life, "PATIENCE", 1.0)
         with pytest.raises(Over):
             life.boot()
-    assert len(life.sums.hangs) == 3
+    assert [hang.split(": ")[1] for hang in life.sums.hangs] == ["repl", "repl", "timeout"]
 
 
 def test_a_record_that_is_gone_is_an_identity_lost(bench: Bench, impostors: Impostors) -> None:

@@ -23,15 +23,19 @@ _MOST_BOOTS = 4
 _LAYOUT = FlashLayout(size=64 * BLOCK_SIZE)
 _ROOM = 6
 """Free blocks of a flash that is made small: writing over them takes 32 operations each."""
-_GATEWAY = """
-from aliyun_iot import device
-from aliyun_iot.gateway import Gateway
+SUBDEVICES_ONLINE = rf"subdevices online {SUBDEVICES}\n"
+"""What a gateway with `bring_online` says."""
+_BRING_ONLINE = """
+def bring_online(session):
+    from aliyun_iot.gateway import Gateway
 
-def on_connect(session):
     subs = [("{key}", "{name}-%d" % n) for n in range({count})]
     print("subdevices online", Gateway(session).bring_online(subs))
+"""
+_GATEWAY = """
+from aliyun_iot import device
 
-device.run(on_connect)
+device.run(bring_online)
 """
 
 
@@ -98,27 +102,43 @@ def _replacing(bench: Bench) -> tuple[Board, set[str | None]]:
 
 def _subdevices(bench: Bench) -> tuple[Board, set[str | None]]:
     """A connected gateway that is about to register its sub-devices and to store them."""
+    board = bench.board(bench.image(layout=_LAYOUT))
+    add_subdevices(bench, board)
+    board.write("/main.py", (bring_online(board) + _GATEWAY).encode())
+    return board, {None}
+
+
+def subdevices(board: Board) -> list[Identity]:
+    """Those of a gateway."""
+    return [Identity(SUBDEVICE_KEY, f"{board.mac}-{n}") for n in range(SUBDEVICES)]
+
+
+def add_subdevices(bench: Bench, board: Board) -> None:
+    """Pre-register a gateway's sub-devices."""
     registry = bench.platform.registry
     if registry.find_product(SUBDEVICE_KEY) is None:
         registry.add_product(SUBDEVICE_KEY)
-    board = bench.board(bench.image(layout=_LAYOUT))
-    registry.add_devices(SUBDEVICE_KEY, [f"{board.mac}-{n}" for n in range(SUBDEVICES)])
-    main = _GATEWAY.format(key=SUBDEVICE_KEY, name=board.mac, count=SUBDEVICES)
-    board.write("/main.py", main.encode())
-    return board, {None}
+    registry.add_devices(SUBDEVICE_KEY, [name for _, name in subdevices(board)])
+
+
+def bring_online(board: Board) -> str:
+    """Source of `bring_online(session)`, which brings a gateway's sub-devices online."""
+    return _BRING_ONLINE.format(key=SUBDEVICE_KEY, name=board.mac, count=SUBDEVICES)
+
+
+def wrong_subdevices(bench: Bench, board: Board) -> Iterator[str]:
+    """What is wrong with the sub-devices' secrets that a gateway has stored."""
+    page = json.loads(board.read("/subdevices/00.json") or b"{}")
+    stored = [page[place].split(" ") for place in page if place != "check"]
+    registry = bench.platform.registry
+    valid = [[*names, registry.device(*names).device_secret] for names in subdevices(board)]
+    if sorted(stored) != sorted(valid):
+        yield "the sub-devices' stored secrets are not the platform's"
 
 
 def _subdevices_stored(bench: Bench, board: Board) -> Iterator[str]:
     yield from _one_secret(bench, board)
-    page = json.loads(board.read("/subdevices/00.json") or b"{}")
-    stored = {tuple(page[place].split(" ")) for place in page if place != "check"}
-    registry = bench.platform.registry
-    valid = {
-        (SUBDEVICE_KEY, name, registry.device(SUBDEVICE_KEY, name).device_secret)
-        for name in (f"{board.mac}-{number}" for number in range(SUBDEVICES))
-    }
-    if stored != valid:
-        yield "the sub-devices' stored secrets are not the platform's"
+    yield from wrong_subdevices(bench, board)
 
 
 def _forgotten(bench: Bench, board: Board) -> Iterator[str]:
@@ -140,7 +160,7 @@ MQTT_FIRST_BOOT = Scenario(
 REPLACING = Scenario("replacing a refused secret", CONNECTED, _replacing, _one_secret)
 SUBDEVICES_STORED = Scenario(
     "storing sub-devices",
-    rf"subdevices online {SUBDEVICES}\n",
+    SUBDEVICES_ONLINE,
     _subdevices,
     _subdevices_stored,
 )

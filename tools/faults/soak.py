@@ -97,7 +97,7 @@ def lives(numbers: Sequence[int], seed: int) -> Sums:
     try:
         with (
             tempfile.TemporaryDirectory() as folder,
-            Bench(Path(folder)) as bench,
+            Bench(Path(folder), certificate=soak_network.CERTIFICATE) as bench,
             ExitStack() as stack,
         ):
             impostors = Impostors(stack)

@@ -6,7 +6,7 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -14,6 +14,13 @@ from typing import Literal
 from tools.board import Cut, Session
 from tools.faults.bench import CONNECTED, PRODUCT_KEY, Bench
 from tools.faults.impostor import Impostor, Impostors
+from tools.faults.power import (
+    SUBDEVICES_ONLINE,
+    add_subdevices,
+    bring_online,
+    subdevices,
+    wrong_subdevices,
+)
 from tools.image import FlashLayout
 from tools.iot_platform import Event, Identity
 from tools.layout import ROOT
@@ -22,8 +29,6 @@ Way = Literal["https", "mqtt", "mqtt-free", "gateway"]
 """How a board registers; a gateway does so over HTTPS, and has sub-devices beside."""
 ALL: tuple[Way, ...] = ("https", "mqtt", "mqtt-free", "gateway")
 OVER_HTTPS: tuple[Way, ...] = ("https", "gateway")
-SUBDEVICES = 6
-SUBDEVICE_KEY = "a1SensorKey0"
 SAID = r"trying again in .*\n"
 """What a board says when a try has failed."""
 PATIENCE = 60.0
@@ -40,13 +45,6 @@ Device.timeout = Session.timeout = Session.connect_timeout = 1500
 _IMPATIENT_GATEWAY = """
 from aliyun_iot.gateway import Gateway
 Gateway.timeout = Gateway.busy = 1500
-"""
-_GATEWAY = """
-def bring_online(session):
-    from aliyun_iot.gateway import Gateway
-
-    subs = [("{key}", "{name}-%d" % n) for n in range({count})]
-    print("subdevices online", Gateway(session).bring_online(subs))
 """
 _RUN = "device.run(on_connect, on_message)"
 _LAYOUT = FlashLayout(size=64 * 4096)
@@ -115,10 +113,7 @@ class Life:
         self._prefix = ""
         self.set_main(self.impatient)
         if way == "gateway":
-            registry = bench.platform.registry
-            if registry.find_product(SUBDEVICE_KEY) is None:
-                registry.add_product(SUBDEVICE_KEY)
-            registry.add_devices(SUBDEVICE_KEY, [name for _, name in self.subdevices])
+            add_subdevices(bench, self.board)
 
     # --- the board
 
@@ -130,7 +125,7 @@ class Life:
     @cached_property
     def subdevices(self) -> list[Identity]:
         """Of a gateway."""
-        return [Identity(SUBDEVICE_KEY, f"{self.board.mac}-{n}") for n in range(SUBDEVICES)]
+        return subdevices(self.board)
 
     @property
     def said(self) -> bytes:
@@ -140,14 +135,15 @@ class Life:
     @property
     def goal(self) -> str:
         """What the board says when all is well: a regular expression."""
-        return rf"subdevices online {SUBDEVICES}\n" if self.way == "gateway" else CONNECTED
+        return SUBDEVICES_ONLINE if self.way == "gateway" else CONNECTED
 
     def _main(self) -> str:
         main = (ROOT / "main.py").read_text("utf-8")
         if self.way != "gateway":
             return main
-        bring = _GATEWAY.format(key=SUBDEVICE_KEY, name=self.board.mac, count=SUBDEVICES)
-        return bring + main.replace(_RUN, _RUN.replace("on_connect", "bring_online"))
+        return bring_online(self.board) + main.replace(
+            _RUN, _RUN.replace("on_connect", "bring_online")
+        )
 
     def set_main(self, prefix: str) -> None:
         """Put main.py on the flash, with something to do first."""
@@ -186,7 +182,7 @@ class Life:
 
     def invalidate_subdevices(self) -> None:
         """The same for some of the sub-devices."""
-        for names in self.rng.sample(self.subdevices, self.rng.randint(1, SUBDEVICES)):
+        for names in self.rng.sample(self.subdevices, self.rng.randint(1, len(self.subdevices))):
             self.bench.platform.reset(*names)
             self.bench.platform.registry.issue_secret(names, fresh=True)
 
@@ -286,13 +282,6 @@ class Life:
             valid = {client.device_token for client in platform.registry.clients(*self.identity)}
         if self.secret() not in valid:
             return "the stored secret is not the platform's"
-        if self.way == "gateway" and self._stored_subdevices() != {
-            names: platform.registry.device(*names).device_secret for names in self.subdevices
-        }:
-            return "the sub-devices' stored secrets are not the platform's"
+        if self.way == "gateway":
+            return "".join(wrong_subdevices(self.bench, self.board))
         return ""
-
-    def _stored_subdevices(self) -> Mapping[Identity, str]:
-        page = json.loads(self.board.read("/subdevices/00.json") or b"{}")
-        stored = [page[place].split(" ") for place in page if place != "check"]
-        return {Identity(key, name): secret for key, name, secret in stored}

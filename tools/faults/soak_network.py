@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import time
 from collections.abc import Sequence
 
 from tools.faults.network import DIRECTIONS, GARBAGE
 from tools.faults.proxy import Fault, Kind
-from tools.faults.soak_life import OVER_HTTPS, FaultKind, Life
-from tools.iot_platform import Event
+from tools.faults.soak_life import OVER_HTTPS, FaultKind, Life, Over
+from tools.iot_platform import Certificate, Event
 
 _LENGTHS = {"up": 600, "down": 1400}
 """Bytes of a connection in which a fault may hit: handshake, request, answer."""
+
+_YEAR = 365 * 86400
+CERTIFICATE = Certificate(not_after=datetime.datetime.now() + datetime.timedelta(days=2 * 365))
+"""The platform's own, so that it seems expired to a board that believes a lie of `_LIE` years."""
+_LIE = 5
+"""Years ahead: a board believes up to 20."""
+_RETURN = 30
+"""Tries in which a board must be back: each may fail because the host is too busy."""
 
 # --- the connection
 
@@ -186,6 +196,22 @@ def _clock(life: Life) -> bool:
     return f"clock: {said}" in life.boot()[1]
 
 
+def _believed(life: Life) -> bool:
+    """NTP is years ahead, then it tells the truth or is blocked: the board must come back."""
+    if life.rng.random() < 0.5:
+        life.invalidate()
+    life.board.ntp = f"lies:{int(time.time()) + _LIE * _YEAR}"
+    after = life.rng.choice(["ok", "blocked"])
+    with life.power_on() as session:
+        life.follow(session, tries=life.rng.randint(1, 3))
+        hit = "has expired" in session.output
+        life.board.ntp = after
+        if life.follow(session, tries=_RETURN, since=len(session.output)) != "goal":
+            life.sums.lost.append(life.report("it stayed offline after a lie", session.output))
+            raise Over
+        return hit
+
+
 def _back_in_time(life: Life, said: str) -> bool:
     """Boot; the surroundings come back after one or two tries, or not while the power is on."""
     with life.power_on() as session:
@@ -218,6 +244,7 @@ KINDS = (
     FaultKind("replies about sub-devices lost or doubled", _replies_lost, ("gateway",)),
     FaultKind("session ended by the platform", _thrown_out),
     FaultKind("NTP blocked or lying", _clock),
+    FaultKind("NTP five years ahead, which is believed", _believed),
     FaultKind("no Wi-Fi, or none that takes the board", _radio),
     FaultKind("no DNS", _names),
 )

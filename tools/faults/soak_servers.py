@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import ssl
 from collections.abc import Callable
 
@@ -11,6 +12,12 @@ from tools.faults.soak_life import OVER_HTTPS, FaultKind, Life
 from tools.iot_platform import Authority, Certificate, Problem
 
 _OK = b"\x20\x02\x00\x00"
+_HEEDED = re.compile(
+    "not MQTT|nobody asked for|more than four bytes|a message was dropped|^message on"
+    "|connect refused|registration refused|registration: (the|no usable)",
+    re.MULTILINE,
+)
+"""What a board says about a packet that it does not just ignore, as it does a PINGRESP."""
 _PUBLISH = b"\x32\x0c\x00\x02/t\x00\x01HELLO!"
 
 
@@ -48,11 +55,17 @@ def _mqtt_unsolicited(life: Life) -> bytes:
 
 def _mqtt_half(life: Life) -> bytes:
     packet = life.rng.choice([_OK, _OK + _PUBLISH, _OK + b"\x40\x02\x00\x01", _OK + b"\xd0\x00"])
-    return packet[: life.rng.randrange(1, len(packet))]
+    ends = [end for end in range(1, len(packet)) if end != len(_OK)]
+    return packet[: life.rng.choice(ends)]
 
 
-def _mqtt_said(name: str, make: Callable[[Life], bytes]) -> FaultKind:
-    """The MQTT server is one that says other things, one to three times."""
+def _mqtt_said(
+    name: str, make: Callable[[Life], bytes], heeded: re.Pattern[str] = _HEEDED
+) -> FaultKind:
+    """The MQTT server is one that says other things, one to three times.
+
+    heeded: what the board then says if it took effect.
+    """
 
     def inject(life: Life) -> bool:
         server = life.impostors.trusted
@@ -63,9 +76,10 @@ def _mqtt_said(name: str, make: Callable[[Life], bytes]) -> FaultKind:
         with life.power_on() as session:
             while server.served < before + count:
                 life.follow(session, "never said", tries=1, since=len(session.output))
+            hit = heeded.search(session.output) is not None
             life.tidy()
             life.follow(session, since=len(session.output))
-        return True
+        return hit
 
     return FaultKind(f"MQTT: {name}", inject)
 
@@ -102,11 +116,12 @@ def _roots(life: Life) -> bool:
     return any(reason in output for reason in reasons)
 
 
+_CLOSED = re.compile("closed by the other end")
 _OLD_TLS = (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
 KINDS = (
     _mqtt_said("garbage", _mqtt_garbage),
     _mqtt_said("packets that nobody asked for", _mqtt_unsolicited),
-    _mqtt_said("the end inside a packet", _mqtt_half),
+    _mqtt_said("the end inside a packet", _mqtt_half, _CLOSED),
     _untrusted("another CA", Certificate(problem=Problem.OTHER_CA), "not correctly signed"),
     _untrusted("self-signed", Certificate(problem=Problem.SELF_SIGNED), "not correctly signed"),
     _untrusted("names another host", Certificate(problem=Problem.WRONG_HOST), "does not match"),
