@@ -6,13 +6,14 @@ import datetime
 import json
 from collections.abc import Iterator
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tools.board import Board
 from tools.faults.bench import CONNECTED, PRODUCT_KEY, Bench
-from tools.iot_platform import Certificate
+from tools.iot_platform import Certificate, Problem
 
 DAY = 86400
 YEAR = 365 * DAY
@@ -134,8 +135,8 @@ def test_ntp_is_asked_again_when_what_it_told_may_have_been_a_lie(
         assert NEVER_SET not in session.output
         if meanwhile:
             board.ntp = meanwhile
-            said = "no NTP" if meanwhile == "blocked" else "NTP tells an impossible time"
-            again = rf"clock: {said}.*\n(.*\n)*?.*trying again"
+            told = "no NTP" if meanwhile == "blocked" else "NTP tells an impossible time"
+            again = rf"clock: {told}.*\n(.*\n)*?.*trying again"
             assert session.wait(again, GUARD, len(session.output)) == "until", session.output
         board.ntp = lies(BUILT + 200 * DAY)
         assert session.wait(CONNECTED, GUARD, len(session.output)) == "until", session.output
@@ -221,3 +222,22 @@ def test_a_lie_that_was_believed_is_dropped_for_the_floor_when_there_is_no_ntp(
         board.ntp = "blocked"
         assert session.wait(CONNECTED, GUARD) == "until", session.output
     assert BUILT <= board.clock < BUILT + DAY
+
+
+def test_an_impostors_expired_certificate_does_not_cost_a_clock_that_is_right(
+    tmp_path: Path,
+) -> None:
+    portal = Certificate(
+        not_before=moment(BUILT - 100 * DAY),
+        not_after=moment(BUILT + 10 * DAY),
+        problem=Problem.OTHER_CA,
+    )
+    with Bench(tmp_path, certificate=portal) as bench:
+        board = board_of(bench, lies(BUILT + 50 * DAY))
+        with board.power_on() as session:
+            assert session.wait("has expired", GUARD) == "until", session.output
+            board.ntp = "blocked"
+            assert session.wait("clock: no NTP", GUARD) == "until", session.output
+            said_before = len(session.output)
+            assert session.wait(WAITING, GUARD, said_before) == "until", session.output
+        assert BUILT + 50 * DAY <= board.clock < BUILT + 51 * DAY

@@ -61,6 +61,7 @@ class Device:
     """This board as a device of the platform. Make one with `Device.open()`."""
 
     timeout = 20000  # milliseconds for one registration, from name look-up to answer
+    feed = None  # called where writing the flash takes long, see `run`
 
     def __init__(self, product, record, context):
         self.product = product  # settings and product certificate, see `certificate.product`
@@ -110,8 +111,9 @@ class Device:
         """
         from .enrol import enrol
 
+        context = self._trust()
         try:
-            self._record = enrol(self.product, _DEVICE, self._trust(), self.timeout)
+            self._record = enrol(self.product, _DEVICE, context, self.timeout)
         except TlsError as e:
             raise _explained(e)
         finally:
@@ -154,7 +156,7 @@ class Device:
         if self.product.get("forgetProductSecret"):
             from .scrub import product_secret
 
-            if product_secret(_PRODUCT):
+            if product_secret(_PRODUCT, self.feed):
                 self.product["forgetProductSecret"] = self.product["productSecret"] = None
             forget(*_PASSING)
         return self.session
@@ -188,12 +190,16 @@ def _explained(e):
     return e if time_is_set() else TlsError("{} (the clock was never set: no NTP)".format(e))
 
 
-def _ready(tries):
+def _ready(tries, feed):
     from .retry import ready
 
+    if feed:
+        feed()
     ready(tries)
     del ready
     forget(*_PASSING)
+    if feed:
+        feed()
 
 
 def _sleep(ms, feed):
@@ -209,13 +215,15 @@ def run(on_connect=None, on_message=None, on_idle=None, device_name=None, feed=N
 
     on_connect(session): after each connect. on_message(session, topic, payload): for each
     message, bytes both. on_idle(session): about once a second.
-    feed(): for a watchdog, about once a second, online or waiting; a try to get online may take
-    two minutes without it (Wi-Fi, NTP, registration, connect).
+    feed(): for a watchdog: about once a second online and while it waits, and before each step of
+    a try. A step takes up to 15 s for each network of wifi.json, 20 s for connecting, 10 s for
+    each topic subscribed again, and however long on_connect takes.
     Errors of network and platform are said, waited out (`retry`) and tried again, the fatal ones
     slowly: an operator may have mended them. Raises ConfigError, which waiting cannot mend, and
     whatever the application's own functions raise.
     """
     device = Device.load(device_name)
+    device.feed = feed
     tries: "list[int]" = []  # when the latest ones began, see `retry`
     failures = 0  # in a row
     refused = False  # the platform does not accept the stored secret
@@ -225,10 +233,10 @@ def run(on_connect=None, on_message=None, on_idle=None, device_name=None, feed=N
         online = None
         try:
             if asking:
-                _ready(tries)
+                _ready(tries, feed)
                 device.register()
                 asking = False
-            _ready(tries)
+            _ready(tries, feed)
             session = device.connect()
             online = time.ticks_ms()
             if on_connect:
@@ -241,19 +249,20 @@ def run(on_connect=None, on_message=None, on_idle=None, device_name=None, feed=N
                     on_idle(session)
                 if feed:
                     feed()
+                if failures and time.ticks_diff(time.ticks_ms(), online) >= _STAYED_MS:
+                    failures = 0  # at once: after six days ticks_diff takes it for short
         except ConfigError:
             raise
         except IotError as e:
-            if online is not None:
-                if time.ticks_diff(time.ticks_ms(), online) >= _STAYED_MS:
-                    failures = 0
-            elif isinstance(e, RefusedError) and not asking:
+            if isinstance(e, RefusedError) and not asking and online is None:
                 # Keep it: it may be right again when an operator has acted. But ask for another.
                 refused = e.code in (4, 5) and bool(device.product.get("productSecret"))
             elif isinstance(e, TlsError):
-                # It may be NTP that lied: ask again; without an answer, back to the floor, but
-                # only for this reason: a portal's certificate must not cost a clock that is right.
-                aliyun_iot.time_source = "expired" if "expired" in str(e) else "floor"
+                # It may be NTP that lied: ask again; without an answer, back to the floor. But
+                # only where nothing else is wrong with the certificate: a portal's own must not
+                # cost a clock that is right.
+                alone = str(e).endswith("has expired")
+                aliyun_iot.time_source = "expired" if alone else "floor"
             from .retry import span
 
             wait = span(tries, failures, not e.retry)

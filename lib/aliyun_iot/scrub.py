@@ -17,11 +17,12 @@ from .store import replace
 _COMMITS = const(160)  # of 100 bytes: the log that small files lie in is rewritten several times
 
 
-def product_secret(path):
+def product_secret(path, feed=None):
     """Remove `productSecret`, and then `forgetProductSecret`, from the product.json at `path`.
 
-    Blocks for as long as the flash takes to erase what is free: 2 MB, up to a minute. Returns
-    whether it is done; if not, the reason is logged, and the next connect tries again.
+    Blocks for as long as the flash takes to erase what is free: 2 MB, up to a minute.
+    feed(): called meanwhile, for a watchdog. Returns whether it is done; if not, the reason is
+    logged, and the next connect tries again.
     """
     try:
         with open(path) as file:
@@ -31,7 +32,7 @@ def product_secret(path):
             fields.setdefault("deviceName", "mac")
             replace(path, json.dumps(fields).encode())
         log("ProductSecret removed; writing over what is free on flash")
-        _fill(path + ".new")
+        _fill(path + ".new", feed)
         del fields["forgetProductSecret"]
         replace(path, json.dumps(fields).encode())
     except (OSError, ValueError, KeyError, StoreError) as e:
@@ -40,13 +41,17 @@ def product_secret(path):
     return True
 
 
-def _fill(path):
+def _fill(path, feed):
     for _ in range(_COMMITS):
+        if feed:
+            feed()
         with open(path, "wb") as file:
             file.write(b"-" * 100)
     try:
         with open(path, "wb") as file:
             while True:
+                if feed:
+                    feed()
                 file.write(bytes(512))
     except OSError:
         pass  # full, as it shall be; what comes next in its place makes room again

@@ -116,7 +116,9 @@ class Bench:
         mac = f"{next(self._macs):012x}" if name is None else name
         if self.platform.registry.find_device(PRODUCT_KEY, mac) is None:
             self.platform.registry.add_device(PRODUCT_KEY, mac)
-        settings: dict[str, Any] = {"resolve": {"*": "127.0.0.1"}, "hurry": 1000} | options
+        # Joining takes no time: hurried waits for it could end before it does.
+        hurried: dict[str, Any] = {"hurry": 1000, "join_seconds": 0.0}
+        settings = {"resolve": {"*": "127.0.0.1"}} | hurried | options
         board = WatchedBoard(image or self.image(), self._folder / mac, mac=mac, **settings)
         self.boards.append(board)
         return board
