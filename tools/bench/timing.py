@@ -132,7 +132,7 @@ def _boots(place: Place, part: Section, count: int) -> Table:
     )
     return Table(
         f"Boots, medians of {count} rounds",
-        ("flow", "beside", "the other", OURS, "frozen", "ratio", "frozen"),
+        ("flow", "beside", "the other", OURS, "frozen", "ratio", "ratio, frozen"),
         rows,
     )
 
