@@ -10,18 +10,30 @@ import threading
 import tty
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from serial_boards import PlugIn, run_tool
-from test_secrets_tools import DEVICE_SECRETS, IDENTITY, PASSWORD, PRODUCT_SECRET, records
+from test_secrets_tools import (
+    DEVICE_SECRETS,
+    IDENTITY,
+    KEY,
+    PASSWORD,
+    PRODUCT,
+    PRODUCT_SECRET,
+    records,
+)
 from test_secrets_tools import watched as watched
 from watched_tools import Watched
 
 from tools.deploy import DeployError, Mpremote
 from tools.image import image_files
 from tools.image.records import check_of
+from tools.iot_platform import LocalPlatform
 
 PACKAGE = "/lib/aliyun_iot/device.mpy"
+DEVICE = "246f28aabbd0"
+FILES = ("product.json", "wifi.json")
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +57,74 @@ def test_a_deployment_shows_no_secret(
     assert "/product.json" in done.output
     journal = watched.journal()
     assert "mpremote" in journal and ":/product.json.part" in journal
+
+
+def online(watched: Watched, platform: LocalPlatform) -> dict[str, Any]:
+    """Let product.json lead to the platform, where DEVICE can register: settings for `Board`."""
+    watched.secrets.watch(platform)
+    platform.registry.add_product(KEY, PRODUCT_SECRET)
+    platform.registry.add_device(KEY, DEVICE)
+    ports = {"registerPort": platform.https_port, "mqttPort": platform.mqtt_tls_port}
+    hosts = {"registerHost": "localhost", "mqttHost": "localhost"}
+    watched.file("product.json", json.dumps({**PRODUCT, **hosts, **ports}))
+    watched.file("platform.der", platform.ca_der)
+    return {"mac": DEVICE, "resolve": {"*": "127.0.0.1"}}
+
+
+def test_a_deployment_that_follows_the_log_shows_no_secret(
+    plug_in: PlugIn, watched: Watched, package: dict[str, bytes]
+) -> None:
+    with LocalPlatform() as platform:
+        board = plug_in(package, **online(watched, platform))
+        words = [*records(watched, "product", "wifi"), "--port", board.port]
+        done = watched.run("tools.deploy", *words, "--root", watched.folder / "platform.der")
+        assert done.status == 0, done.output
+        assert f"connected as {DEVICE}" in done.output
+        secret = platform.registry.device(KEY, DEVICE).device_secret
+        assert secret.encode() in (board.read("/device.json") or b"")
+        assert watched.secrets.seen_in(secret) == ["DeviceSecret"]
+
+
+def test_monitoring_a_board_that_registers_and_connects_shows_no_secret(
+    plug_in: PlugIn, watched: Watched, package: dict[str, bytes]
+) -> None:
+    """Its application waits until somebody listens, then comes online for the first time."""
+    with LocalPlatform() as platform:
+        settings = online(watched, platform)
+        files = {f"/{name}": (watched.folder / name).read_bytes() for name in FILES}
+        main = b"from aliyun_iot import device\nimport time\ntime.sleep(3)\ndevice.run()\n"
+        roots = {"/roots/platform.der": platform.ca_der}
+        board = plug_in({**package, **files, **roots, "/main.py": main}, **settings)
+        seen = threading.Event()
+
+        def unplug() -> None:
+            seen.wait(30)
+            board.unplug()
+
+        end = threading.Thread(target=unplug)
+        end.start()
+        words = ("monitor", "--port", board.port)
+        environment = watched.environment()
+        done = run_tool(
+            "tools.deploy", *words, watch=seen, until="connected as", variables=environment
+        )
+        end.join()
+    watched.check(done.output)
+    assert f"connected as {DEVICE}" in done.output
+
+
+def test_reading_names_for_preregistration_shows_no_secret(
+    plug_in: PlugIn, watched: Watched
+) -> None:
+    product = (watched.folder / "product.json").read_bytes()
+    boards = [plug_in({"/product.json": product, "/device.json": identity()}) for _ in range(2)]
+    boards[1].unplug()
+    names = watched.folder / "names.csv"
+    ports = [word for board in boards for word in ("--port", board.port)]
+    done = watched.run("tools.provision", "preregister", *ports, "--output", names)
+    assert done.status == 1
+    assert "246f28aabb00" in names.read_text()
+    assert boards[1].port in done.output
 
 
 def test_an_identity_is_shown_masked_and_erased_without_a_word_of_it(

@@ -191,6 +191,31 @@ def test_a_bad_csv_is_refused_without_repeating_it(watched: Watched, text: str) 
     assert f"error: {csv}: line " in done.output
 
 
+def test_the_board_command_shows_no_secret(watched: Watched) -> None:
+    """It builds an image, boots it, and keeps what the board learns; twice, so it is reused."""
+    words: list[str | Path] = [*records(watched, "product", "wifi"), "--ntp", "blocked"]
+    words += ["--folder", watched.folder / "board", "--resolve", "*=127.0.0.1:1"]
+    keep = "\x03import os; open('/device.json', 'w').write('{}'); os.listdir('/')\n"
+    first = watched.run("tools.board", *words, typed=keep)
+    assert "KeyboardInterrupt" in first.output and "'device.json'" in first.output, first.output
+    again = watched.run("tools.board", *words, typed="\x03")
+    assert "device.json of the last run is on the flash again" in again.output
+    given = watched.run("tools.board", *words, *records(watched, "device"), typed="\x03")
+    assert given.status == 0, given.output
+
+
+@pytest.mark.parametrize("name", ["product", "wifi", "device"])
+def test_the_board_command_refuses_a_torn_file_without_repeating_it(
+    watched: Watched, name: str
+) -> None:
+    path = watched.folder / f"{name}.json"
+    path.write_bytes(path.read_bytes()[:-2])
+    words = [*records(watched, "product", "wifi", "device"), "--folder", watched.folder / "board"]
+    done = watched.run("tools.board", *words)
+    assert done.status == 1
+    assert done.output.startswith(f"error: {path}: "), done.output
+
+
 def test_a_watched_tool_that_leaks_is_found_out(watched: Watched) -> None:
     """What the tests above rest on: each way out of a tool is looked at."""
     secret = DEVICE_SECRETS[0]
