@@ -24,11 +24,12 @@ BAD = [
     ),
     pytest.param(Certificate(tls=OLD), "PROTOCOL_VERSION", id="TLS 1.0 and 1.1 only"),
 ]
-FLOWS = ["register", "connect"]
+FLOWS = ["register", "register over MQTT", "connect"]
 
 
 def board_for(bench: Bench, flow: str, **image: Any) -> Board:
     """A board whose first step is `flow`: a blank one registers, one with a secret connects."""
+    ntp = image.pop("ntp", "ok")
     if flow == "connect":
         name = bench.devices(1)[0]
         secret = bench.secret_of(name)
@@ -37,8 +38,9 @@ def board_for(bench: Bench, flow: str, **image: Any) -> Board:
             "deviceName": name,
             "deviceSecret": secret,
         }
-        return bench.board(bench.image(bench.product(productSecret=None), **image))
-    return bench.board(bench.image(**image))
+        return bench.board(bench.image(bench.product(productSecret=None), **image), ntp=ntp)
+    way = "mqtt" if flow == "register over MQTT" else "https"
+    return bench.board(bench.image(bench.product(registration=way), **image), ntp=ntp)
 
 
 def refused(bench: Bench, board: Board) -> str:
@@ -63,6 +65,7 @@ def test_a_server_that_does_not_prove_itself_is_refused(
         bench.platform.record.wait_for("tls-failed")
 
 
+@pytest.mark.parametrize("ntp", ["ok", "blocked"])
 @pytest.mark.parametrize("flow", FLOWS)
 @pytest.mark.parametrize(
     ("roots", "reason"),
@@ -73,12 +76,14 @@ def test_a_server_that_does_not_prove_itself_is_refused(
     ],
 )
 def test_without_the_platforms_root_nothing_is_trusted(
-    tmp_path: Path, roots: list[bytes], reason: str, flow: str
+    tmp_path: Path, roots: list[bytes], reason: str, flow: str, ntp: str
 ) -> None:
+    """A root that is missing or junk has nothing to do with the clock, set or not."""
     with Bench(tmp_path) as bench:
-        said = refused(bench, board_for(bench, flow, roots=roots))
+        said = refused(bench, board_for(bench, flow, roots=roots, ntp=ntp))
         assert reason in said
-        assert "clock" not in said or "not correctly" in said
+        verified = reason == "not correctly signed"
+        assert ("the clock was never set" in said) == (verified and ntp == "blocked")
 
 
 def test_a_verification_error_is_waited_out_slowly_for_somebody_must_act(tmp_path: Path) -> None:
