@@ -50,15 +50,16 @@ def test_after_a_power_cut_the_board_ends_connected_with_the_one_valid_secret(
     assert tally.tried == (most or 18)
 
 
-@pytest.mark.parametrize("first", [True, False], ids=["first save", "replacing"])
-def test_an_exception_at_any_call_leaves_the_old_or_the_new_record(
-    on_device: OnDevice, first: bool
+@pytest.mark.parametrize("what", ["first", "replace", "subdevices"])
+def test_an_exception_at_any_call_leaves_what_was_or_what_was_to_come(
+    on_device: OnDevice, what: str
 ) -> None:
-    told = on_device("store_interrupts.py", {"first": first})
+    told = on_device("store_interrupts.py", {"what": what})
     assert told["bad"] == []
     assert told["tried"] == told["calls"] * 9
     assert told["old"] > 0
     assert told["new"] > 0
+    assert (told["part"] > 0) == (what == "subdevices")
 
 
 # Unlike a chip's, the unix port's Ctrl-C may hit the garbage collector: the end of the process.

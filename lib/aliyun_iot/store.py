@@ -6,6 +6,7 @@ back, and only then takes the old file's place by a rename, which littlefs makes
 every instant either the old record or a complete new one can be loaded.
 """
 
+import errno
 import json
 import os
 from binascii import crc32
@@ -13,6 +14,7 @@ from binascii import crc32
 from .errors import StoreError
 from .sign import splice
 
+UNREADABLE = "cannot be read"
 _NEW = ".new"
 
 
@@ -24,8 +26,17 @@ def _bytes(path):
     try:
         with open(path, "rb") as file:
             return file.read()
-    except OSError:
+    except OSError as e:
+        if e.args[0] != errno.ENOENT:
+            raise
         return None
+
+
+def _read(path):
+    try:
+        return parse(_bytes(path))
+    except OSError:
+        return None, UNREADABLE  # it may be whole all the same
 
 
 def parse(data):
@@ -60,14 +71,14 @@ def load(path, judge):
     A complete `.new` beside it is the successor whose rename a power cut kept from happening:
     it wins, for the platform honours only the latest secret, and the rename is made up for.
     """
-    record, _ = parse(_bytes(path + _NEW))
+    record, _ = _read(path + _NEW)
     if record and "check" in record and judge(record) is None:
         try:
             os.rename(path + _NEW, path)
         except OSError:
             pass  # a flash that cannot be written can still be read: go on with what it holds
         return record, None
-    record, wrong = parse(_bytes(path))
+    record, wrong = _read(path)
     if record is not None:
         wrong = judge(record)
     return (None, wrong) if wrong else (record, None)
@@ -92,7 +103,7 @@ def replace(path, data):
         if _bytes(path + _NEW) != data:
             raise StoreError(path + ": flash did not keep what was written")
         os.rename(path + _NEW, path)
+        if _bytes(path) != data:
+            raise StoreError(path + ": flash did not keep what was written")
     except OSError as e:
         raise StoreError("{}: cannot be written (error {})".format(path, e.args[0]))
-    if _bytes(path) != data:
-        raise StoreError(path + ": flash did not keep what was written")

@@ -56,9 +56,14 @@ class Substore:
     def read(self, page):
         """The certificates of a page: dict of place in the page (str) to text.
 
-        A page that is damaged counts as empty: its sub-devices will be registered again.
+        A page that is damaged counts as empty: its sub-devices will be registered again. Raises
+        StoreError for one that cannot be read: it may be whole, and nothing must replace it.
         """
         record, wrong = store.load(self._path(page), _judge)
+        if wrong == store.UNREADABLE:
+            raise StoreError(
+                "{}: {}; without it they register again".format(self._path(page), wrong)
+            )
         if record is None:
             if wrong != "missing":
                 log("{}: {}".format(self._path(page), wrong))
