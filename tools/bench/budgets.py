@@ -31,9 +31,9 @@ BUDGETS: dict[str, Budget] = {
     "heap.first.frozen": Budget("least heap, first boot, frozen", "wK", 16, 11),
     "heap.later.frozen": Budget("least heap, later boot, frozen", "wK", 16, 9),
     "heap.mqtt": Budget("least heap, first boot, registered over MQTT", "wK", 22, 14),
-    "heap.gateway": Budget("least heap, gateway with up to 2,000 sub-devices", "wK", 58, 58),
+    "heap.gateway": Budget("least heap, gateway with up to 2,000 sub-devices", "wK", 60, 60),
     "heap.gateway.growth": Budget(
-        "of that, for 2,000 sub-devices more than for a batch of 30", "wK", 6, 0, tested=False
+        "of that, for 2,000 sub-devices more than for a batch of 30", "wK", 9, 0, tested=False
     ),
     "flash.direct": Budget(".mpy of a direct device, -O0", "bytes", 27_000, 10_000),
     "flash.direct.O3": Budget(".mpy of a direct device, -O3", "bytes", 25_500, 8_000),
