@@ -53,6 +53,8 @@ class Running:
             stderr=subprocess.STDOUT,
             text=True,
             cwd=ROOT,
+            # A job in the background would hand on that SIGINT is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "default"},
         )
         self.output = ""
