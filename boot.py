@@ -11,6 +11,7 @@ def online():
 
 try:
     online()
+# Whatever it is: main.py must run all the same.
 except Exception as e:
     print("boot:", e)
 del online

@@ -21,6 +21,7 @@ try:
     device.run(on_connect, on_message)
 except ConfigError as e:
     print("stopped:", e)  # a person must mend a file: the REPL is theirs
+# Whatever it is, the application's own mistakes too: a board in the field starts anew.
 except Exception as e:
     import machine
 

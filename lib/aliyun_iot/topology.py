@@ -116,5 +116,6 @@ class Reader:
             self.count += 1
             try:
                 self.each(names[0], names[1])
+            # The application's own, whatever it is; raised again when the answer has been read.
             except Exception as e:
                 self._error = e  # not from within the session: it would take it for its own

@@ -88,6 +88,7 @@ class Interpreter:
                 start_new_session=True,
                 bufsize=0,
             )
+        # Whatever it is, Ctrl-C too, goes on; only the descriptors must not stay.
         except BaseException:
             os.close(control_read)
             os.close(self._lifeline)

@@ -64,6 +64,7 @@ class SerialPort:
                     session.step(60, also=(self._master, self._wake_read))
                     with contextlib.suppress(BlockingIOError, OSError):
                         session.send(os.read(self._master, 4096))
+        # Of a thread: kept for whoever closes the port to look at.
         except BaseException as e:
             self.error = e
 

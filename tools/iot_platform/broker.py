@@ -168,6 +168,7 @@ class Broker:
             return self._authenticator.check(packet, tls)
         except ConnectRefused:
             raise
+        # A defect of this platform: seen in its log, and a CONNACK 3 to the device.
         except Exception:
             _logger.exception("the platform itself failed")
             raise ConnectRefused(3, "the platform itself failed", 500) from None

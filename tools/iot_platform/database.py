@@ -105,6 +105,7 @@ class Database:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+            # Whatever it is, Ctrl-C too, goes on; only half of a change must not stay.
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 raise

@@ -61,6 +61,7 @@ class Endpoint:
             device = self._registration.register(fields)
         except Refusal as refusal:
             return self._refuse(fields, refusal)
+        # A defect of this platform: seen in its log, and a 500 to the device.
         except Exception:
             _logger.exception("the platform itself failed")
             return self._refuse(fields, Refusal(500))

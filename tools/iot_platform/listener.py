@@ -124,6 +124,7 @@ class Listener:
             self._record.add("tls-failed", port=self.name, peer=peer, reason=reason)
             connection.close()
             return
+        # Whatever it is, cancellation too, goes on; only the connection must not stay open.
         except BaseException:
             connection.close()
             raise

@@ -62,6 +62,7 @@ class LocalPlatform:
         self._thread.start()
         try:
             self._platform = self._run(self._make())
+        # Whatever it is, Ctrl-C too, goes on; only the thread must not stay.
         except BaseException:
             self._end()
             raise

@@ -98,6 +98,7 @@ class Services:
             code, text = 200, MESSAGES[200]
         except Refusal as refusal:
             code, text, why = refusal.code, refusal.message, refusal.why
+        # A defect of this platform: seen in its log, and a 500 to the device.
         except Exception:
             _logger.exception("the platform itself failed")
             code, text = 500, MESSAGES[500]

@@ -41,6 +41,7 @@ def _run(name, namespace):
         return True
     except SystemExit:
         raise
+    # As the chip: any end of a script but SystemExit is printed, and the REPL comes next.
     except BaseException as e:
         sys.print_exception(e, _Traceback())
         return False
