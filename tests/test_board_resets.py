@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+import pytest
 
 from tools.board import Board
 from tools.image import build_image
@@ -47,6 +50,17 @@ def test_ctrl_c_stops_main_py_and_reaches_the_repl(tmp_path: Path) -> None:
         assert session.wait(timeout=10) == "repl"
         assert "KeyboardInterrupt" in session.output
         assert session.repl("1 + 1") == "2\n"
+
+
+@pytest.mark.skipif("MICROPYTHON" in os.environ, reason="another interpreter raises it at once")
+def test_ctrl_c_comes_between_two_bytecodes_not_within_one(tmp_path: Path) -> None:
+    """As on a chip: what runs in C, littlefs above all, is never left half done."""
+    busy = "x = b'a' * 200000\ny = x[:99999] + b'b'\nprint('busy')\nx.find(y)\nprint('whole')\n"
+    with make_board(tmp_path, main=busy + "while True: pass").power_on() as session:
+        assert session.wait("busy", timeout=10) == "until"
+        session.send("\x03")
+        assert session.wait(timeout=10) == "repl"
+        assert "busy\nwhole\nTraceback" in session.output
 
 
 def test_ctrl_c_at_power_on_stops_boot_py(tmp_path: Path) -> None:

@@ -195,7 +195,9 @@ def test_the_board_command_shows_no_secret(watched: Watched) -> None:
     """It builds an image, boots it, and keeps what the board learns; twice, so it is reused."""
     words: list[str | Path] = [*records(watched, "product", "wifi"), "--ntp", "blocked"]
     words += ["--folder", watched.folder / "board", "--resolve", "*=127.0.0.1:1"]
-    keep = "\x03import os; open('/device.json', 'w').write('{}'); os.listdir('/')\n"
+    keep = (
+        "\x03import os; f = open('/device.json', 'w'); f.write('{}'); f.close(); os.listdir('/')\n"
+    )
     first = watched.run("tools.board", *words, typed=keep)
     assert "KeyboardInterrupt" in first.output and "'device.json'" in first.output, first.output
     again = watched.run("tools.board", *words, typed="\x03")

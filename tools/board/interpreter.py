@@ -61,6 +61,7 @@ class Interpreter:
         chip. frozen: sources of frozen modules. options: more arguments of the interpreter.
         """
         external = "MICROPYTHON" in os.environ
+        self._ctrl_c = signal.SIGINT if external else signal.SIGUSR1  # see `launch.interrupt_on`
         if external:
             chosen = micropython_command()[0]
             interpreter = shutil.which(chosen) or chosen
@@ -163,7 +164,7 @@ class Interpreter:
     def interrupt(self) -> None:
         """Ctrl-C."""
         if self.executing:
-            os.kill(self._process.pid, signal.SIGINT)
+            os.kill(self._process.pid, self._ctrl_c)
         else:
             self.write(b"\x03")
 

@@ -1,9 +1,9 @@
 """Becomes the interpreter: `python -I -S launch.py PIPE ROM INTERPRETER OPTION... SOURCE`.
 
 Runs as a process of its own, with as little of CPython as possible, since it is started for every
-boot. Three things cannot be done from outside: the process must die with its host; the ROM file
-must lie in memory outside of MicroPython's heap, as on the chip; and the interpreter from PyPI is
-an extension module of CPython.
+boot. Four things cannot be done from outside: the process must die with its host; the ROM file
+must lie in memory outside of MicroPython's heap, as on the chip; Ctrl-C must come between two
+bytecodes, as on the chip; and the interpreter from PyPI is an extension module of CPython.
 
 PIPE: file descriptor whose other end only the host holds. ROM: file of the ROM file system, or a
 folder for an interpreter that cannot read ours. INTERPRETER: folder of the extension module, or an
@@ -19,6 +19,21 @@ import signal
 import sys
 
 F_SETSIG = 10  # Linux; the fcntl module has no name for it on every build
+
+
+def interrupt_on(number: int, module: str) -> None:
+    """Let this signal be Ctrl-C: raised where MicroPython next looks for pending exceptions.
+
+    Its own handler, of SIGINT, raises at once, be it in the middle of littlefs or of a garbage
+    collection, which are then broken. module: file of the extension module.
+    """
+    import ctypes
+
+    handler = ctypes.cast(ctypes.CDLL(module).mp_sched_keyboard_interrupt, ctypes.c_void_p)
+    c = ctypes.CDLL(None)
+    c.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
+    c.signal(number, handler)
+    c.siginterrupt(number, 1)  # a call that waits ends, so that it comes to look
 
 
 def main(pipe: int, rom: str, interpreter: str, options: list[str], source: str) -> None:
@@ -43,6 +58,7 @@ def main(pipe: int, rom: str, interpreter: str, options: list[str], source: str)
     sys.path.insert(0, interpreter)
     import micropython_run  # type: ignore[import-not-found]
 
+    interrupt_on(signal.SIGUSR1, micropython_run.__file__)
     micropython_run.run_main(["micropython", *options, "-c", source])
 
 

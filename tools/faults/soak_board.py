@@ -93,10 +93,7 @@ def _soft_reset(life: Life) -> bool:
     with life.power_on(max_boots=3) as session:
         in_time = _interrupted(life, session, registers)
         session.send("\x03")
-        # Unlike a chip's, the unix port's Ctrl-C may hit the garbage collector, which is the end
-        # of the process.
-        if life.follow(session, _REPL, since=len(session.output), well=("repl", "exit")) == "exit":
-            return False
+        life.follow(session, _REPL, since=len(session.output), well=("repl",))
         session.send("\x04")
         since = len(session.output)
         life.follow(session, since=since)

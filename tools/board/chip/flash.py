@@ -30,6 +30,12 @@ class Flash:
         self.when = when
         self.bad = bad
         self.worn = worn
+        self.ways = (self._write, self._fail)
+        none = self._none
+        self.controls = (none, none, none, none, self._blocks, self._block_size, self._erase)
+
+    # Ctrl-C is raised where the interpreter jumps. In here it would be raised through littlefs,
+    # which on a chip cannot happen: so nothing jumps, unless a fault is due.
 
     def readblocks(self, block, buf, offset=0):
         self.file.seek(block * _BLOCK + offset)
@@ -37,49 +43,51 @@ class Flash:
         self.counts[_READ] += len(buf)
         return 0
 
-    def _change(self, position, buf, block, kind):
-        counts = self.counts
-        counts[kind] += 1
-        file = self.file
-        cut = counts[_PROGRAMS] + counts[_ERASES] == self.cut
-        if cut or self.bad != -1:
-            if cut and self.when == "before":
-                counts[kind] -= 1
-                self._save()
-                link.die("cut")
-            if self.bad == -2 or self.bad == block:
-                self._save()
-                return 0 if self.worn else -_EIO
-            if cut and self.when == "middle":
-                file.seek(position)
-                file.write(memoryview(buf)[: len(buf) // 2])
-                self._save()
-                link.die("cut")
-        file.seek(position)
-        size = len(buf)
-        done = 0
-        length = _BLOCK if kind == _ERASES else size
-        while done < length:  # an erase writes a smaller buffer of 0xff several times
-            file.write(buf)
-            done += size
-        self._save()
-        if cut:
-            link.die("cut")
-        return 0
-
-    def _save(self):
-        self.counters.seek(0)
-        self.counters.write(self.counts)
-
     def writeblocks(self, block, buf, offset=0):
         self.counts[_PROGRAMMED] += len(buf)
         return self._change(block * _BLOCK + offset, buf, block, _PROGRAMS)
 
     def ioctl(self, op, arg):
-        if op == 4:
-            return self.blocks
-        if op == 5:
-            return _BLOCK
-        if op == 6:
-            return self._change(arg * _BLOCK, self.erased, arg, _ERASES)
+        return self.controls[op](arg)
+
+    def _none(self, arg):
         return 0
+
+    def _blocks(self, arg):
+        return self.blocks
+
+    def _block_size(self, arg):
+        return _BLOCK
+
+    def _erase(self, block):
+        return self._change(block * _BLOCK, self.erased, block, _ERASES)
+
+    def _change(self, position, buf, block, kind):
+        counts = self.counts
+        counts[kind] += 1
+        cut = counts[_PROGRAMS] + counts[_ERASES] == self.cut
+        fault = cut | (self.bad == block) | (self.bad == -2)
+        return self.ways[fault](position, buf, kind, cut)
+
+    def _write(self, position, buf, kind, cut):
+        self.file.seek(position)
+        self.file.write(buf)
+        self._save()
+        return 0
+
+    def _fail(self, position, buf, kind, cut):
+        if not cut:
+            self._save()
+            return 0 if self.worn else -_EIO
+        if self.when == "before":
+            self.counts[kind] -= 1
+            self._save()
+        elif self.when == "middle":
+            self._write(position, memoryview(buf)[: len(buf) // 2], kind, cut)
+        else:
+            self._write(position, buf, kind, cut)
+        return link.die("cut")
+
+    def _save(self):
+        self.counters.seek(0)
+        self.counters.write(self.counts)

@@ -107,7 +107,7 @@ def start(folder, control, rom, raw_repl, cut, when, bad, worn, hurry=1):
     try:
         erased = memoryview(open(rom + "/erased", "rb"))  # in the ROM, not on the heap
     except TypeError:
-        erased = b"\xff" * 256
+        erased = b"\xff" * 4096
     image = link.folder.open("/flash.bin", "r+b")
     counters = link.folder.open("/counters", "r+b")
     blocks = image.seek(0, 2) // 4096
