@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from serial_boards import plug_in  # noqa: F401 - a fixture
 
 from tools.board import Board
 from tools.image import build_image
 from tools.iot_platform import LocalPlatform
 from tools.layout import FROZEN, LIB, micropython_command
+
+pytest_plugins = ["platform_devices", "platform_gateways", "platform_process", "serial_boards"]
 
 DEVICE_TESTS = Path(__file__).parent / "device"
 

@@ -3,117 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import queue
-import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from platform_clients import PK, PS, SUB, MqttClient, post, registration_form
+from platform_process import DEADLINE, DN, FREE_PORTS, GATEWAY, Running
 
 from tools.iot_platform import LocalPlatform
 from tools.iot_platform.commands import Commands, Quit
 from tools.layout import ROOT
 
-DN = "Example_dyn1"
-GATEWAY = "a1Gateway01"
-FREE_PORTS = ["--https-port", "0", "--mqtt-tls-port", "0", "--mqtt-port", "0"]
-PRODUCTS = [
-    {"productKey": PK, "productSecret": PS, "devices": [DN]},
-    {
-        "productKey": GATEWAY,
-        "nodeType": "gateway",
-        "devices": [{"deviceName": "gateway01", "deviceSecret": "gatewaySecret"}],
-    },
-    {"productKey": SUB, "dynamicRegistration": False, "devices": ["sub001", "sub002"]},
-]
-DEADLINE = 20.0
 
-
-@pytest.fixture
-def products(tmp_path: Path) -> Path:
-    path = tmp_path / "products.json"
-    path.write_text(json.dumps(PRODUCTS))
-    return path
-
-
-class Running:
-    """A platform in a process of its own; its lines are read as they come."""
-
-    def __init__(self, *arguments: str | Path) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tools.iot_platform", *FREE_PORTS, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=ROOT,
-            # A job in the background would hand on that SIGINT is ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "default"},
-        )
-        self.output = ""
-        self._lines: queue.Queue[str] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for text in self.process.stdout:
-            self._lines.put(text)
-
-    def wait_for(self, pattern: str) -> re.Match[str]:
-        """The first line that has the pattern."""
-        while True:
-            text = self._lines.get(timeout=DEADLINE)
-            self.output += text
-            if match := re.search(pattern, text):
-                return match
-
-    def type(self, text: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(text + "\n")
-        self.process.stdin.flush()
-
-    def close(self) -> None:
-        """Ends the process if it still runs."""
-        self.process.kill()
-        self.process.wait(DEADLINE)
-        self._reader.join(DEADLINE)
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
-
-    def end(self) -> int:
-        """Waits for the process; returns its exit code."""
-        code = self.process.wait(DEADLINE)
-        self._reader.join(DEADLINE)
-        while not self._lines.empty():
-            self.output += self._lines.get()
-        return code
-
-
-@pytest.fixture
-def start() -> Iterator[type[Running]]:
-    started: list[Running] = []
-
-    class Noted(Running):
-        def __init__(self, *arguments: str | Path) -> None:
-            super().__init__(*arguments)
-            started.append(self)
-
-    yield Noted
-    for running in started:
-        running.close()
-
-
-def test_tells_when_it_is_ready_and_takes_commands(start: type[Running], products: Path) -> None:
-    running = start("--memory", "--product", products, "--json")
+def test_tells_when_it_is_ready_and_takes_commands(
+    start_platform: type[Running], products: Path
+) -> None:
+    running = start_platform("--memory", "--product", products, "--json")
     ready = json.loads(running.wait_for(r"^\{.*\}$")[0])
     running.wait_for("ready on 127.0.0.1")
     running.type(f"publish {PK}/{DN} /sys/{PK}/{DN}/x hello")
@@ -127,8 +35,8 @@ def test_tells_when_it_is_ready_and_takes_commands(start: type[Running], product
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ends_quietly_on_a_signal(start: type[Running], number: signal.Signals) -> None:
-    running = start("--memory")
+def test_ends_quietly_on_a_signal(start_platform: type[Running], number: signal.Signals) -> None:
+    running = start_platform("--memory")
     running.wait_for("ready")
     running.process.send_signal(number)
 
@@ -136,8 +44,8 @@ def test_ends_quietly_on_a_signal(start: type[Running], number: signal.Signals) 
     assert "Traceback" not in running.output
 
 
-def test_runs_on_without_input(start: type[Running]) -> None:
-    running = start("--memory")
+def test_runs_on_without_input(start_platform: type[Running]) -> None:
+    running = start_platform("--memory")
     running.wait_for("ready")
     assert running.process.stdin is not None
     running.process.stdin.close()
@@ -149,17 +57,17 @@ def test_runs_on_without_input(start: type[Running]) -> None:
 
 
 def test_keeps_registry_and_ca_in_the_places_it_is_given(
-    start: type[Running], products: Path, tmp_path: Path
+    start_platform: type[Running], products: Path, tmp_path: Path
 ) -> None:
     places: list[str | Path] = ["--database", tmp_path / "db" / "r.db"]
     places += ["--certificates", tmp_path / "ca"]
-    first = start(*places, "--product", products, "--device", f"{PK}/another1")
+    first = start_platform(*places, "--product", products, "--device", f"{PK}/another1")
     first.wait_for("3 product")
     first.type("quit")
     assert first.end() == 0
     root = (tmp_path / "ca" / "ca.der").read_bytes()
 
-    second = start(*places, "--product", products)
+    second = start_platform(*places, "--product", products)
     second.wait_for("3 product")
     second.type("devices")
     second.wait_for(f"{PK}/another1 .*offline, not active, 0 registration")

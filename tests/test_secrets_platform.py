@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from platform_clients import Answer, MqttClient, post, registration_form
-from test_platform_command import Running
+from platform_process import Running
 from watched_tools import Watched
 
 from tools import gateway_story, story

@@ -1,4 +1,4 @@
-"""Sub-devices at the local platform: registration and topology over the gateway's session."""
+"""A gateway's topology at the local platform: its requests, and notices from the cloud."""
 
 from __future__ import annotations
 
@@ -7,241 +7,23 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from platform_clients import GATEWAY, PK, PS, SUB, MqttClient, hmac_hex
+from platform_clients import GATEWAY, PS, SUB, MqttClient
+from platform_gateways import DS, GW, SYS, gateway_platform, named, signed
 
 from tools.iot_platform import Behaviour, Identity, LocalPlatform
 
-GW, DS = "gateway01", "gatewaySecret"
-SYS = f"/sys/{GATEWAY}/{GW}"
-REGISTER = f"{SYS}/thing/sub/register"
-PROXY = f"{SYS}/thing/proxy/provisioning/product_register"
 ADD, DELETE, GET = (f"{SYS}/thing/topo/{tail}" for tail in ("add", "delete", "get"))
 FOUND = f"{SYS}/thing/list/found"
-NAMES = [f"sub{n:03}" for n in range(40)]
 
 
 @pytest.fixture
 def platform() -> Iterator[LocalPlatform]:
-    with LocalPlatform() as running:
-        running.registry.add_product(GATEWAY, PS, node_type="gateway")
-        running.registry.add_device(GATEWAY, GW, DS)
-        running.registry.add_device(GATEWAY, "gateway02", DS)
-        running.registry.add_product(SUB, PS)
-        running.registry.add_devices(SUB, NAMES)
+    with gateway_platform() as running:
         yield running
-
-
-@pytest.fixture
-def gateway(platform: LocalPlatform) -> Iterator[MqttClient]:
-    with MqttClient(platform) as client:
-        assert client.connect_device(GATEWAY, GW, DS) == 0
-        yield client
-
-
-def named(device_name: str, product_key: str = SUB) -> dict[str, str]:
-    return {"deviceName": device_name, "productKey": product_key}
-
-
-def proxied(device_name: str, **changes: str) -> dict[str, str]:
-    content = f"deviceName{device_name}productKey{SUB}random42"
-    sign = hmac_hex("hmacsha256", PS, content)
-    return {
-        **named(device_name),
-        "random": "42",
-        "signMethod": "hmacSha256",
-        "sign": sign,
-        **changes,
-    }
-
-
-def signed(
-    platform: LocalPlatform, device_name: str, method: str = "hmacSha256", **changes: Any
-) -> dict[str, Any]:
-    """One entry of topo/add or of a login."""
-    secret = platform.registry.device(SUB, device_name).device_secret
-    client_id = changes.get("clientId", f"{SUB}.{device_name}")
-    stamp = changes.get("timestamp", "1581417203000")
-    content = f"clientId{client_id}deviceName{device_name}productKey{SUB}timestamp{stamp}"
-    return {
-        **named(device_name),
-        "clientId": client_id,
-        "timestamp": stamp,
-        "signmethod": method,
-        "sign": hmac_hex(method.lower(), secret, content),
-        **changes,
-    }
 
 
 def add(platform: LocalPlatform, gateway: MqttClient, *device_names: str) -> dict[str, Any]:
     return gateway.request(ADD, [signed(platform, name) for name in device_names])
-
-
-# thing/sub/register
-
-
-def test_register_answers_in_the_form_of_a_real_log(
-    platform: LocalPlatform, gateway: MqttClient
-) -> None:
-    request = {
-        "id": "123",
-        "version": "1.0",
-        "params": [named("sub001")],
-        "method": "thing.sub.register",
-    }
-    gateway.publish(REGISTER, json.dumps(request).encode())
-
-    reply = gateway.message()
-    device = platform.registry.device(SUB, "sub001")
-    assert reply == (
-        REGISTER + "_reply",
-        f'{{"code":200,"data":[{{"iotId":"{device.iot_id}","deviceSecret":"{device.device_secret}"'
-        f',"productKey":"{SUB}","deviceName":"sub001"}}],"id":"123","message":"success",'
-        '"method":"thing.sub.register","version":"1.0"}'.encode(),
-    )
-
-
-def test_register_makes_a_new_secret_each_time(gateway: MqttClient) -> None:
-    replies = [gateway.request(REGISTER, [named("sub001")]) for _ in range(2)]
-
-    assert len({reply["data"][0]["deviceSecret"] for reply in replies}) == 2
-
-
-@pytest.mark.parametrize(("count", "code"), [(0, 460), (1, 200), (30, 200), (31, 460)])
-def test_register_takes_1_to_30_at_once(gateway: MqttClient, count: int, code: int) -> None:
-    reply = gateway.request(REGISTER, [named(name) for name in NAMES[:count]])
-
-    assert reply["code"] == code
-    if code == 200:
-        assert [entry["deviceName"] for entry in reply["data"]] == NAMES[:count]
-
-
-@pytest.mark.parametrize(
-    ("entry", "code"),
-    [
-        pytest.param(named(GW, GATEWAY), 6402, id="the gateway itself"),
-        pytest.param(named("unknown1"), 6100, id="unknown device"),
-        pytest.param(named("sub001", "a1Unknown00"), 5005, id="unknown product"),
-        pytest.param(named("ab"), 460, id="a name outside the rules"),
-        pytest.param({"deviceName": "sub001"}, 460, id="no productKey"),
-        pytest.param({"deviceName": 7, "productKey": SUB}, 460, id="a name that is no text"),
-        pytest.param("sub001", 460, id="no object"),
-    ],
-)
-def test_register_refuses(
-    platform: LocalPlatform, gateway: MqttClient, entry: Any, code: int
-) -> None:
-    reply = gateway.request(REGISTER, [named("sub002"), entry])
-
-    assert (reply["code"], reply["data"]) == (code, {})
-    assert platform.registry.device(SUB, "sub002").registrations == 0, "all or none"
-
-
-def test_register_says_why_in_the_documented_words(gateway: MqttClient) -> None:
-    asked = {460: [], 6402: [named(GW, GATEWAY)], 6100: [named("unknown1")]}
-
-    assert {gateway.request(REGISTER, p)["message"] for p in asked.values()} == {
-        "request parameter error",
-        "topo relation cannot add by self",
-        "device not found",
-    }
-
-
-@pytest.mark.parametrize("params", [None, {}, "x", 1, [[]]])
-def test_register_refuses_params_that_are_no_list(gateway: MqttClient, params: Any) -> None:
-    assert gateway.request(REGISTER, params)["code"] == 460
-
-
-def test_register_refuses_one_device_twice(gateway: MqttClient) -> None:
-    assert gateway.request(REGISTER, [named("sub001")] * 2)["code"] == 460
-
-
-def test_register_needs_the_products_switch(platform: LocalPlatform, gateway: MqttClient) -> None:
-    platform.registry.set_dynamic_registration(SUB, False)
-
-    assert gateway.request(REGISTER, [named("sub001")])["code"] == 6288
-
-
-def test_register_refuses_a_disabled_device(platform: LocalPlatform, gateway: MqttClient) -> None:
-    platform.disable(SUB, "sub001")
-
-    assert gateway.request(REGISTER, [named("sub001")])["code"] == 6204
-
-
-def test_register_refuses_what_another_gateway_has(
-    platform: LocalPlatform, gateway: MqttClient
-) -> None:
-    platform.topology.bind(Identity(GATEWAY, "gateway02"), [Identity(SUB, "sub001")])
-
-    assert gateway.request(REGISTER, [named("sub001")])["code"] == 6619
-
-
-def test_register_can_answer_for_the_good_part_of_a_batch(
-    platform: LocalPlatform, gateway: MqttClient
-) -> None:
-    platform.behaviour.partial_batches = True
-    reply = gateway.request(REGISTER, [named("unknown1"), named("sub001")])
-
-    assert reply["code"] == 200
-    assert [entry["deviceName"] for entry in reply["data"]] == ["sub001"]
-
-
-def test_a_device_that_is_no_gateway_has_no_gateway_services(platform: LocalPlatform) -> None:
-    platform.registry.add_product(PK, PS)
-    platform.registry.add_device(PK, "plain001", DS)
-    with MqttClient(platform) as client:
-        client.connect_device(PK, "plain001", DS)
-        topic = f"/sys/{PK}/plain001/thing/sub/register"
-        assert client.request(topic, [named("sub001")])["code"] == 6203
-
-
-# thing/proxy/provisioning/product_register
-
-
-def test_product_register_tells_successes_from_failures(
-    platform: LocalPlatform, gateway: MqttClient
-) -> None:
-    bad = [
-        proxied("sub002", sign="0" * 64),
-        proxied("sub003", signMethod="md4"),
-        proxied("unknown1"),
-        {**proxied("sub004"), "productKey": "a1Unknown00"},
-    ]
-    reply = gateway.request(PROXY, {"proxieds": [proxied("sub001"), *bad]})
-
-    secret = platform.registry.device(SUB, "sub001").device_secret
-    assert reply["code"] == 200
-    assert reply["data"]["successes"] == [{**named("sub001"), "deviceSecret": secret}]
-    codes = [failure["errorDetail"]["code"] for failure in reply["data"]["failures"]]
-    assert codes == [6600, 6292, 6100, 6250]
-
-
-@pytest.mark.parametrize("method", ["hmacMd5", "hmacSha1", "hmacSha256"])
-def test_product_register_takes_each_sign_method(gateway: MqttClient, method: str) -> None:
-    sign = hmac_hex(method.lower(), PS, f"deviceNamesub001productKey{SUB}random42")
-    entry = proxied("sub001", signMethod=method, sign=sign)
-
-    assert len(gateway.request(PROXY, {"proxieds": [entry]})["data"]["successes"]) == 1
-
-
-def test_product_register_takes_a_device_over_from_another_gateway(
-    platform: LocalPlatform, gateway: MqttClient
-) -> None:
-    other = Identity(GATEWAY, "gateway02")
-    with MqttClient(platform) as loser:
-        loser.connect_device(*other, DS)
-        platform.topology.bind(other, [Identity(SUB, "sub001")])
-        reply = gateway.request(PROXY, {"proxieds": [proxied("sub001")]})
-
-        assert len(reply["data"]["successes"]) == 1
-        topic, change = loser.message()
-    assert topic == f"/sys/{other}/thing/topo/change"
-    assert json.loads(change)["params"] == {"status": 1, "subList": [named("sub001")]}
-    assert platform.topology.gateway_of(Identity(SUB, "sub001")) is None
-
-
-@pytest.mark.parametrize("params", [None, [], {}, {"proxieds": []}, {"proxieds": [{}]}])
-def test_product_register_refuses_params_of_another_form(gateway: MqttClient, params: Any) -> None:
-    assert gateway.request(PROXY, params)["code"] == 460
 
 
 # thing/topo/*
