@@ -12,7 +12,6 @@ import socket
 import struct
 import threading
 from dataclasses import dataclass, field, fields
-from types import TracebackType
 
 SEGMENT = 1440
 """Bytes: TCP_MSS of the ESP32's lwIP. The loopback's own would swallow everything in one."""
@@ -160,12 +159,7 @@ class Relay:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._wake.close()
         self._thread.join(10)
 

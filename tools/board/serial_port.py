@@ -8,7 +8,6 @@ import select
 import threading
 import tty
 from pathlib import Path
-from types import TracebackType
 
 from tools.board.board import Board
 
@@ -82,12 +81,7 @@ class SerialPort:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
 

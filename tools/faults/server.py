@@ -6,7 +6,6 @@ import asyncio
 import ssl
 import threading
 from abc import ABC, abstractmethod
-from types import TracebackType
 from typing import TypeVar
 
 HOST = "127.0.0.1"
@@ -37,12 +36,7 @@ class Server(ABC):
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(_DEADLINE)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(_DEADLINE)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_DEADLINE)
