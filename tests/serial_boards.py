@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -57,6 +58,24 @@ class PluggedBoard:
         """Cut power and line at once."""
         assert self.line is not None
         self.line.close()
+
+    @contextmanager
+    def unplugged_later(self, delay: float = 0) -> Iterator[threading.Event]:
+        """Unplug it while a tool runs, `delay` seconds after the event is set: see `run_tool`."""
+        now = threading.Event()
+
+        def unplug() -> None:
+            now.wait(30)
+            time.sleep(delay)
+            self.unplug()
+
+        hand = threading.Thread(target=unplug)
+        hand.start()
+        try:
+            yield now
+        finally:
+            now.set()
+            hand.join()
 
 
 class PlugIn(Protocol):

@@ -99,17 +99,8 @@ def test_monitor_follows_the_log_and_leaves_the_board_running(plug_in: PlugIn) -
     )
     if board.simulated is None:
         pytest.skip("a real board runs no main.py after its files were laid out")
-    assert board.line is not None
-    seen = threading.Event()
-
-    def unplug() -> None:
-        seen.wait(30)
-        board.unplug()
-
-    end = threading.Thread(target=unplug)
-    end.start()
-    run = run_tool("tools.deploy", "monitor", "--port", board.port, watch=seen, until="5\n")
-    end.join()
+    with board.unplugged_later() as now:
+        run = run_tool("tools.deploy", "monitor", "--port", board.port, watch=now, until="5\n")
     ticks = [int(tick) for tick in re.findall(r" t (\d+)\n", run.output)]
     assert ticks and ticks == list(range(ticks[0], ticks[0] + len(ticks)))
     assert "the board was unplugged" in run.output

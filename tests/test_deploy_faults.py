@@ -33,17 +33,9 @@ def test_a_board_unplugged_in_the_middle_of_a_copy_still_holds_the_old_release(
     board = plug_in(old_package())
     if board.simulated is None:
         pytest.skip("needs a board that can be unplugged")
-    half = threading.Event()
-
-    def unplug() -> None:
-        half.wait(30)
-        board.unplug()
-
-    hand = threading.Thread(target=unplug)
-    hand.start()
     arguments = ("--port", board.port, "--no-follow", "--no-shipped-roots")
-    run = run_tool("tools.deploy", *arguments, watch=half, until="gateway.mpy")
-    hand.join()
+    with board.unplugged_later() as now:
+        run = run_tool("tools.deploy", *arguments, watch=now, until="gateway.mpy")
     assert run.status == 1
     assert f"error: {board.port}: the board was unplugged" in run.output
     assert {path: board.read(path) for path in old_package()} == old_package()

@@ -219,23 +219,9 @@ def test_a_board_unplugged_in_the_middle_fails_by_name_and_keeps_its_row(
     if board.simulated is None:
         pytest.skip("needs a board that can be unplugged")
     simulated = board.simulated
-    half = threading.Event()
-
-    def unplug() -> None:
-        half.wait(30)
-        threading.Event().wait(1.5)
-        board.unplug()
-
-    hand = threading.Thread(target=unplug)
-    hand.start()
-    ports = [board.port, other.port]
-    run = run_tool(
-        *("tools.provision", unique_csv, "--port", ports[0], "--port", ports[1]),
-        watch=half,
-        until="2 ports",
-    )
-    half.set()
-    hand.join()
+    words = ("tools.provision", unique_csv, "--port", board.port, "--port", other.port)
+    with board.unplugged_later(1.5) as now:
+        run = run_tool(*words, watch=now, until="2 ports")
     assert run.status == 1
     assert "1 done, 0 done before, 1 failed" in run.output
     assert f"{board.port} {simulated.mac}" in run.output

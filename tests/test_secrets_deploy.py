@@ -95,20 +95,10 @@ def test_monitoring_a_board_that_registers_and_connects_shows_no_secret(
         main = b"from aliyun_iot import device\nimport time\ntime.sleep(3)\ndevice.run()\n"
         roots = {"/roots/platform.der": platform.ca_der}
         board = plug_in({**package, **files, **roots, "/main.py": main}, **settings)
-        seen = threading.Event()
-
-        def unplug() -> None:
-            seen.wait(30)
-            board.unplug()
-
-        end = threading.Thread(target=unplug)
-        end.start()
-        words = ("monitor", "--port", board.port)
-        environment = watched.environment()
-        done = run_tool(
-            "tools.deploy", *words, watch=seen, until="connected as", variables=environment
-        )
-        end.join()
+        words = ("tools.deploy", "monitor", "--port", board.port)
+        variables = watched.environment()
+        with board.unplugged_later() as now:
+            done = run_tool(*words, watch=now, until="connected as", variables=variables)
     watched.check(done.output)
     assert f"connected as {DEVICE}" in done.output
 
