@@ -1,31 +1,22 @@
-"""What a gateway says about sub-devices, byte for byte, and what it makes of each reply."""
+"""What a gateway says about sub-devices, byte for byte."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from gateway_helpers import EXT, SYS, TWO, OnDevice, talk
 
-OnDevice = Callable[..., Any]
-
-SYS = "/sys/a1GatewayKey/gateway-1/"
-EXT = "/ext/session/a1GatewayKey/gateway-1/"
 ONE = [["1234556554", "deviceName1234"]]
-TWO = [["pk", "unit-1"], ["pk", "unit-2"]]
 SECRET = "2o8iZ3jLuDd40JIKlRRPAhQSfjqbhkkH"
 V2_SIGN = "db001f871e4cff9698a433b65ba0f3ef27af398d"
 
 
 def signed(key: str, content: str, digest: str = "sha256") -> str:
     return hmac.new(key.encode(), content.encode(), getattr(hashlib, digest)).hexdigest()
-
-
-def talk(on_device: OnDevice, *steps: list[Any], **more: Any) -> Any:
-    return on_device("gateway_talk.py", {"steps": list(steps), **more}, heap="4M")
 
 
 def said(got: Any) -> list[tuple[str, str]]:
@@ -220,117 +211,6 @@ def test_failures_of_product_register_are_told_from_its_successes(on_device: OnD
     assert (name, second[:2]) == ("unit-2", ["RefusedError", 6288])
     assert "pk/unit-2" in second[2]
     assert (got["results"][1], len(got["sent"])) == (1, 1)
-
-
-@pytest.mark.parametrize(
-    ("method", "codes"),
-    [
-        ("register", [460, 6402, 401, 5005, 5244, 6288, 6100, 6619, 6292, 6203]),
-        ("add_topology", [460, 6402, 6100, 401, 6204, 6400, 6203]),
-        ("delete_topology", [460, 6100, 6401, 6203]),
-        ("found", [460, 6250, 6280, 6203]),
-        ("login", [460, 428, 6401, 6100, 521, 522, 6204, 6287]),
-        ("logout", [460, 520]),
-        ("topology", [460, 6203]),
-    ],
-)
-def test_each_code_becomes_an_error_that_names_the_sub_device(
-    on_device: OnDevice, method: str, codes: list[int]
-) -> None:
-    """Platform docs "Error codes for devices", and SPEC "Error messages"."""
-    arguments = [] if method == "topology" else [[["pk", "unit-1"]]]
-    got = talk(
-        on_device,
-        *([] if method == "register" else [["register", [["pk", "unit-1"]]]]),
-        *[[method, *arguments] for _ in codes],
-        edits={
-            str(number + (method != "register")): {"code": code}
-            for number, code in enumerate(codes, 1)
-        },
-    )
-    errors = got["results"][0 if method == "register" else 1 :]
-    assert [(e["error"], e["code"]) for e in errors] == [("RefusedError", c) for c in codes]
-    for error, code in zip(errors, codes, strict=True):
-        assert f"code {code}: " in error["text"]
-        assert "see the platform's" not in error["text"]
-        assert method == "topology" or "pk/unit-1" in error["text"]
-
-
-@pytest.mark.parametrize("code", [429, 500])
-def test_a_busy_platform_is_asked_again_after_a_while_three_times_in_all(
-    on_device: OnDevice, code: int
-) -> None:
-    got = talk(
-        on_device, ["register", ONE], edits={str(number): {"code": code} for number in (1, 2, 3)}
-    )
-    assert got["results"][0]["error"] == "BusyError"
-    assert got["results"][0]["code"] == code
-    times = [at for at, _, _ in got["sent"]]
-    assert len(times) == 3
-    assert times[1] - times[0] >= 20000 <= times[2] - times[1]
-
-
-def test_a_busy_platform_that_recovers_is_no_error(on_device: OnDevice) -> None:
-    got = talk(on_device, ["register", ONE], ["stored"], edits={"1": {"code": 429}})
-    assert got["results"] == [None, 1]
-
-
-def test_an_unknown_code_is_refused_with_its_number(on_device: OnDevice) -> None:
-    got = talk(on_device, ["register", ONE], edits={"1": {"code": 7777}})
-    assert got["results"][0]["code"] == 7777
-    assert "see the platform's error codes" in got["results"][0]["text"]
-
-
-def test_a_code_written_as_text_counts(on_device: OnDevice) -> None:
-    got = talk(
-        on_device,
-        ["register", TWO],
-        ["login", TWO],
-        edits={"2": [[20, None, '{"code":"200","data":[],"id":"$id"}']]},
-    )
-    assert got["results"] == [None, None]
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        '{"code":200,"data":{},"id":"$id"}',
-        '{"code":200,"id":"$id"}',
-        '{"code":200,"data":"x","id":"$id"}',
-    ],
-)
-def test_a_registration_reply_of_another_form_is_a_protocol_error(
-    on_device: OnDevice, reply: str
-) -> None:
-    got = talk(
-        on_device,
-        ["register", ONE],
-        edits={number: [[20, None, reply]] for number in ("1", "2", "3")},
-    )
-    assert got["results"][0]["error"] == "ProtocolError"
-    assert len(got["sent"]) == 3
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        [],
-        [{"productKey": "1234556554", "deviceName": "deviceName1234"}],
-        [{"productKey": "1234556554", "deviceName": "deviceName1234", "deviceSecret": ""}],
-        [{"productKey": "1234556554", "deviceName": "deviceName1234", "deviceSecret": 5}],
-        [{"productKey": "other", "deviceName": "deviceName1234", "deviceSecret": "s"}],
-        [None, 5, "x", []],
-    ],
-    ids=str,
-)
-def test_a_sub_device_left_out_of_the_answer_is_an_error_that_names_it(
-    on_device: OnDevice, data: Any
-) -> None:
-    reply = json.dumps({"code": 200, "data": data, "id": "$id"})
-    got = talk(on_device, ["register", ONE], ["stored"], edits={"1": [[20, None, reply]]})
-    assert got["results"][0]["error"] == "ProtocolError"
-    assert "1234556554/deviceName1234" in got["results"][0]["text"]
-    assert got["results"][1] == 0
 
 
 def test_no_message_and_no_error_holds_a_secret(on_device: OnDevice) -> None:
