@@ -30,8 +30,20 @@ def test_flash_operations_are_counted(tmp_path: Path) -> None:
     assert run.flash.programs > 2
     assert run.flash.erases >= 1
     assert run.flash.bytes_programmed > 210
-    assert run.flash.bytes_read > 4096
+    assert 32 * run.flash.reads <= run.flash.bytes_read <= 128 * run.flash.reads
     assert run.flash_operations == run.flash.programs + run.flash.erases
+
+
+def test_reads_are_counted_up_to_the_instant_that_the_power_goes(tmp_path: Path) -> None:
+    board = make_board(tmp_path, "while True:\n open('record').read()\n print('read')\n")
+    short = board.boot(until="read").flash
+    with board.power_on() as session:
+        session.wait("read")
+        session.wait("(read\\s+){20}")
+    long = session.result("until").flash
+    cut = make_board(tmp_path / "cut").boot(power_cut=Cut(1)).flash
+    assert 0 < short.reads <= long.reads - 15
+    assert 0 < cut.reads
 
 
 def test_reading_changes_nothing(tmp_path: Path) -> None:

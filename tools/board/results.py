@@ -37,6 +37,8 @@ class FlashUse:
 
     programs: int = 0
     erases: int = 0
+    reads: int = 0
+    """Each stops both cores of a chip and switches its cache off: the figure that counts."""
     bytes_read: int = 0
     bytes_programmed: int = 0
 

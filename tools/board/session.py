@@ -58,7 +58,7 @@ class Session:
     def _start(self, cause: int, raw_repl: bool = False) -> Interpreter:
         board = self.board
         (board.folder / "cause").write_text(str(cause))
-        (board.folder / "counters").write_bytes(bytes(16))
+        (board.folder / "counters").write_bytes(bytes(20))
         fault = board.flash_fault
         bad = -1 if fault is None else -2 if fault.block is None else fault.block
         cut = 0
@@ -94,13 +94,14 @@ class Session:
         return self.at_repl and len(self.raw) > self._sent_at and self.raw.endswith(PROMPT)
 
     def _count(self) -> None:
-        counts = struct.unpack("4I", (self.board.folder / "counters").read_bytes()[:16])
+        counts = struct.unpack("5I", (self.board.folder / "counters").read_bytes()[:20])
         use = self._use
         self._use = FlashUse(
             use.programs + counts[0],
             use.erases + counts[1],
-            use.bytes_read + counts[2],
-            use.bytes_programmed + counts[3],
+            use.reads + counts[2],
+            use.bytes_read + counts[3],
+            use.bytes_programmed + counts[4],
         )
 
     def _receive(self, data: bytes) -> None:

@@ -8,12 +8,15 @@ _BLOCK = const(4096)
 _EIO = const(5)
 _PROGRAMS = const(0)
 _ERASES = const(1)
-_READ = const(2)
-_PROGRAMMED = const(3)
+_READS = const(2)
+_READ = const(3)
+_PROGRAMMED = const(4)
 
 
 class Flash:
     """Counts what is done to it in `counters`, which the host reads when the power is off.
+
+    The file is written at once, reads included: the power may go at any instant.
 
     cut: number of the program or erase operation (1 is the first) at which power is lost.
     when: "before", "middle" or "after" that operation.
@@ -40,7 +43,11 @@ class Flash:
     def readblocks(self, block, buf, offset=0):
         self.file.seek(block * _BLOCK + offset)
         self.file.readinto(buf)
-        self.counts[_READ] += len(buf)
+        counts = self.counts
+        counts[_READS] += 1
+        counts[_READ] += len(buf)
+        self.counters.seek(0)
+        self.counters.write(counts)
         return 0
 
     def writeblocks(self, block, buf, offset=0):

@@ -111,7 +111,7 @@ def start(folder, control, rom, raw_repl, cut, when, bad, worn, hurry=1):
     image = link.folder.open("/flash.bin", "r+b")
     counters = link.folder.open("/counters", "r+b")
     blocks = image.seek(0, 2) // 4096
-    device = Flash(image, counters, blocks, erased, array("I", [0] * 4), cut, when, bad, worn)
+    device = Flash(image, counters, blocks, erased, array("I", [0] * 5), cut, when, bad, worn)
 
     _replace_modules(rom)
     if hurry > 1:
@@ -138,7 +138,6 @@ def start(folder, control, rom, raw_repl, cut, when, bad, worn, hurry=1):
         sys.print_exception(e, _Traceback())
     while True:
         try:
-            device._save()
             if raw_repl:
                 print("\x16\x16", end="")  # the host drops the friendly REPL that comes now
             return link.tell("repl")
