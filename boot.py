@@ -1,12 +1,13 @@
 # Network up, clock set. Whatever is raised here would keep main.py from running, so nothing is.
 def online():
-    import gc
+    from aliyun_iot import phase  # not as a global: main.py shares them, for good
 
-    from aliyun_iot import clock, forget, wifi  # not as globals: main.py shares them, for good
+    def start():
+        from aliyun_iot.network import start
 
-    gc.threshold(2048)  # collect often: fewer holes between what imports leave on the heap
-    clock.start(wifi.up())
-    forget("clock", "wifi")
+        start()
+
+    phase(start)
 
 
 try:

@@ -1,6 +1,5 @@
 # The application: put your own into the two functions.
 import sys
-import time
 
 from aliyun_iot import device
 from aliyun_iot.errors import ConfigError
@@ -23,6 +22,8 @@ except ConfigError as e:
     print("stopped:", e)  # a person must mend a file: the REPL is theirs
 # Whatever it is, the application's own mistakes too: a board in the field starts anew.
 except Exception as e:
+    import time
+
     import machine
 
     sys.print_exception(e)

@@ -11,7 +11,8 @@
         StoreError        the flash did not take, or does not give back, a record
         RefusedError      the platform said no; .code says why
 
-Messages never hold a secret, nor anything that was received: they reach logs.
+A caller's own mistake is a ValueError or TypeError, raised before anything is sent. Messages never
+hold a secret, nor anything that was received: they reach logs.
 """
 
 

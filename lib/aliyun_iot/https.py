@@ -2,6 +2,7 @@
 
 from micropython import const
 
+from . import errno, time
 from .errors import ProtocolError
 
 _HEAD = const(4096)  # most bytes of status line and headers together, interim answers included
@@ -28,8 +29,8 @@ def _bad(what):
 
 
 def _number(text, base):
-    # int() alone would also take "-1", "+1", "0x1" and "1_0".
-    if not 0 < len(text) <= 7:
+    # int() alone would also take "-1", "+1", "0x1" and "1_0". Zeros before it are legal (RFC 9112).
+    if not text or len(text.lstrip(b"0")) > 7:
         raise _bad("bad length")
     for char in text.lower():
         if char not in b"0123456789abcdef"[:base]:
@@ -135,17 +136,39 @@ def read_answer(stream):
     return status, stream.read(length), date
 
 
+class _Answer:
+    """What `read_answer` reads from: a Stream over TLS whose wire waits, up to its deadline."""
+
+    def __init__(self, io):
+        self.readline = io.readline
+        self._io = io
+
+    def read(self, count):
+        data = bytearray(count)
+        at = memoryview(data)
+        while at:
+            count = self._io.readinto(at)
+            # TLS fills the buffer, or the other end has ended the connection.
+            if count < len(at):
+                raise OSError(errno.ECONNRESET)
+            at = at[count:]
+        return data
+
+
 def post(host, port, path, body, context, ms):
     """POST `body` (str, form-encoded) and read the answer: as `read_answer`, within `ms`.
 
     Raises NetworkError, TlsError, ProtocolError.
     """
-    from .wire import Stream, broken
+    from .connection import Stream, broken, drive
 
-    stream = Stream(host, port, ms, context)
+    until = time.ticks_add(time.ticks_ms(), ms)
+    stream = Stream()
     try:
-        stream.write(request(host, port, path, body))
-        return read_answer(stream)
+        drive(stream.opening(host, port, ms, context), stream)
+        drive(stream.sending(request(host, port, path, body), timeout=ms), stream)
+        stream.wire.until = until
+        return read_answer(_Answer(stream.io))
     except OSError as e:
         raise broken(e, host)
     finally:

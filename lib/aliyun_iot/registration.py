@@ -1,15 +1,36 @@
 """Dynamic registration of a directly connected device over HTTPS.
 
 SPEC "Dynamically register a directly connected device based on unique-certificate-per-product
-authentication". All but `register` is pure: it builds the request and reads the answer.
+authentication". All but `register` and `enrol` is pure: it builds the request and reads the answer.
 """
 
-import json
-
-from . import forget
-from .errors import BusyError, ProtocolError
+from . import loads, log, os, phase, time_is_set
+from .errors import BusyError, ProtocolError, RefusedError
+from .records import is_secret, save
 
 PATH = "/auth/register/device"
+
+# What somebody must do when the platform refuses to register a device (platform docs "Error codes
+# for devices"; 6100, a DeviceName that the platform does not know, is from its general list). One
+# line a code: text in one piece takes less heap than a table.
+_ADVICE = """
+460 a parameter was refused: check productKey and deviceName in product.json
+6100 this DeviceName is not pre-registered: add it to the product
+6250 unknown ProductKey: check productKey and region in product.json
+6288 dynamic registration is switched off: switch it on for the product
+6289 already active: its DeviceSecret was given out and used before; reset or re-add it
+6292 signature method not supported: check signMethod in product.json
+6600 wrong signature: check productSecret in product.json
+"""
+
+
+def refusal(code):
+    """The exception for the platform's result `code` (int), to be raised by the caller."""
+    if code in (429, 500):
+        return BusyError("registration: the platform is busy (code {})".format(code), code)
+    _, _, rest = _ADVICE.partition("\n{} ".format(code))
+    advice = rest.partition("\n")[0] or "see the platform's error codes"
+    return RefusedError("registration refused, code {}: {}".format(code, advice), code)
 
 
 def host(product):
@@ -23,8 +44,7 @@ def body(product_key, device_name, product_secret, sign_method, random):
     Everything but sign and signMethod is signed (SPEC "Sign the parameters"). The fields stand
     in the order in which the platform's own SDKs send them.
     """
-    from .sign import sign
-    from .urlencode import urlencode
+    from .credentials import sign, urlencode
 
     signed = {"productKey": product_key, "deviceName": device_name, "random": random}
     return urlencode(
@@ -46,7 +66,7 @@ def device_secret(status, data, product_key, device_name):
     another form, or for another device.
     """
     try:
-        answer = json.loads(data)
+        answer = loads(data)
         code = answer["code"]
     except (ValueError, KeyError, TypeError):
         code = None
@@ -55,11 +75,7 @@ def device_secret(status, data, product_key, device_name):
             raise BusyError("registration: HTTP status {}".format(status), status)
         raise ProtocolError("registration: HTTP status {}, no result code".format(status))
     if code != 200:
-        from .registration_codes import refusal
-
         raise refusal(code)
-    from .rules import is_secret
-
     granted = answer.get("data")
     if not isinstance(granted, dict):
         raise ProtocolError("registration: no data in the answer")
@@ -73,19 +89,45 @@ def device_secret(status, data, product_key, device_name):
 def register(product, random, context, ms):
     """Ask for the DeviceSecret of `product`'s device: (device certificate as a dict, Date).
 
-    product: as `certificate.product` gives it, with ProductSecret. random: str.
-    context: TLS context, see `tls.trust`. ms: milliseconds for the whole exchange; the
+    product: as `identity.product` gives it, with ProductSecret. random: str.
+    context: TLS context, see `identity.trust`. ms: milliseconds for the whole exchange; the
         platform's own SDKs give up after 5 to 10 seconds.
     Date is the answer's header as bytes, or None: an authenticated time.
     Raises NetworkError, TlsError, and what `device_secret` raises.
     """
     key = product["productKey"]
     name = product["deviceName"]
-    form = body(key, name, product["productSecret"], product["signMethod"], random)
-    forget("hmac", "sign", "urlencode")
-    from .https import post
-
-    status, answer, date = post(host(product), product["registerPort"], PATH, form, context, ms)
-    forget("https")
+    # Each goes before the next comes: the handshake wants their room.
+    form = phase(body, key, name, product["productSecret"], product["signMethod"], random)
+    port = product["registerPort"]
+    status, answer, date = phase(_post, host(product), port, form, context, ms)
     secret = device_secret(status, answer, key, name)
     return {"productKey": key, "deviceName": name, "deviceSecret": secret}, date
+
+
+def _post(host, port, form, context, ms):
+    from .https import post
+
+    return post(host, port, PATH, form, context, ms)
+
+
+def enrol(product, path, context, ms):
+    """Register by HTTPS or MQTT, and store what was granted at `path`: the device certificate.
+
+    The rest is as of `register`, which says what is raised; StoreError beside.
+    """
+    ask = register
+    if product["registration"] != "https":
+        from .registration_mqtt import register as ask
+    record, date = phase(ask, product, os.urandom(8).hex(), context, ms)
+    if date and not time_is_set():
+        phase(_heed, date)
+    save(path, record)
+    log("registered as {}; identity stored".format(record["deviceName"]))
+    return record
+
+
+def _heed(date):
+    from .network import heed
+
+    heed(date)

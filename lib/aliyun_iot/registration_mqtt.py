@@ -5,11 +5,10 @@ pre-registered device and is answered with a DeviceSecret; "mqtt-free" needs no 
 and is answered with a client id and a deviceToken. All but `register` is pure.
 """
 
-import json
-import time
-
-from . import forget
+from . import json, phase, time
+from .connection import Session
 from .errors import NetworkError, ProtocolError, RefusedError
+from .records import is_secret
 
 _IOTHUB = ".mqtt.iothub.aliyuncs.com"
 
@@ -17,10 +16,10 @@ _IOTHUB = ".mqtt.iothub.aliyuncs.com"
 def credentials(product, host, random):
     """Client id, user name and password that ask for registration: three str.
 
-    product: as `certificate.product` gives it, with ProductSecret. random: str.
+    product: as `identity.product` gives it, with ProductSecret. random: str.
     host: the MQTT host: an instance's own host name holds the instanceId.
     """
-    from .sign import sign
+    from .credentials import sign
 
     key = product["productKey"]
     name = product["deviceName"]
@@ -53,8 +52,6 @@ def device_certificate(topic, payload, product_key, device_name):
     """
     if topic not in (b"/ext/register", b"/ext/regnwl"):
         return None
-    from .rules import is_secret
-
     try:
         granted = json.loads(payload)
     except (ValueError, UnicodeError):
@@ -88,19 +85,11 @@ def register(product, random, context, ms):
     Arguments and result are those of `registration.register`; MQTT tells no Date.
     Raises NetworkError, TlsError, ProtocolError, BusyError, RefusedError, Fatal.
     """
-    from . import mqtt
-
+    host, packet = phase(_login, product, random)
     key = product["productKey"]
     name = product["deviceName"]
-    keepalive = product["keepalive"]
-    host = mqtt.host(product, key)
-    client_id, user, password = credentials(product, host, random)
-    packet = mqtt.connect_packet(client_id, user, password, keepalive)
-    del mqtt
-    forget("hmac", "mqtt", "sign")  # the handshake wants their room
-    from .session import Session
-
-    session = Session(key, name, host, product.get("mqttPort") or 443, keepalive, context)
+    port = product.get("mqttPort") or 443
+    session = Session(key, name, host, port, product["keepalive"], context)
     session.connect_timeout = ms
     until = time.ticks_add(time.ticks_ms(), ms)
     try:
@@ -116,3 +105,10 @@ def register(product, random, context, ms):
         raise refusal(e)
     finally:
         session.close()
+
+
+def _login(product, random):
+    from .credentials import connect_packet, host
+
+    name = host(product, product["productKey"])
+    return name, connect_packet(*credentials(product, name, random), product["keepalive"])

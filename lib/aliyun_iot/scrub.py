@@ -6,13 +6,12 @@ the secret, everything free is written over once. A power cut anywhere in betwee
 product.json that is whole, and the work is done again after the next connect.
 """
 
-import json
 
 from micropython import const
 
+from . import json, loads, log
 from .errors import StoreError
-from .log import log
-from .store import replace
+from .records import replace
 
 _COMMITS = const(160)  # of 100 bytes: the log that small files lie in is rewritten several times
 
@@ -25,8 +24,8 @@ def product_secret(path, feed=None):
     logged, and the next connect tries again.
     """
     try:
-        with open(path) as file:
-            fields = json.load(file)
+        with open(path, "rb") as file:
+            fields = loads(file.read())
         if fields.pop("productSecret", None):
             # Without either of them, a board could not tell whether device.json is its own.
             fields.setdefault("deviceName", "mac")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from littlefs import LittleFS, UserContext
 from littlefs.errors import LittleFSError
+from littlefs.lfs import LFSConfig
 
 from tools.image.layout import BLOCK_SIZE, FlashLayout
 
@@ -14,21 +15,38 @@ from tools.image.layout import BLOCK_SIZE, FlashLayout
 logging.getLogger("littlefs.context").setLevel(logging.INFO)
 
 
+PROGRAM_SIZE = 32
+"""Bytes that MicroPython reads or programs at least."""
+
+
 class ImageError(Exception):
     """Bytes that are no littlefs image, or a file that does not fit."""
+
+
+class _Flash(UserContext):
+    """Counts erases: a folder's log that is written anew needs an erased block."""
+
+    def __init__(self, buffer: bytearray) -> None:
+        super().__init__(buffer=buffer)
+        self.erases = 0
+
+    def erase(self, cfg: LFSConfig, block: int) -> int:
+        """Take the place of UserContext's."""
+        self.erases += 1
+        return int(super().erase(cfg, block))
 
 
 def _mount(buffer: bytearray, disk_version: int = 0) -> LittleFS:
     if not buffer or len(buffer) % BLOCK_SIZE:
         raise ImageError(f"image: {len(buffer)} bytes; expected a multiple of {BLOCK_SIZE}")
     fs = LittleFS(
-        context=UserContext(buffer=buffer),
+        context=_Flash(buffer),
         mount=False,
         block_size=BLOCK_SIZE,
         block_count=len(buffer) // BLOCK_SIZE,
         # What MicroPython mounts with: a bigger program size would pad, and wear, more.
-        read_size=32,
-        prog_size=32,
+        read_size=PROGRAM_SIZE,
+        prog_size=PROGRAM_SIZE,
         cache_size=128,
         lookahead_size=32,
         disk_version=disk_version,
@@ -53,12 +71,39 @@ def _put(fs: LittleFS, path: str, data: bytes) -> None:
         raise ImageError(f"{path}: {len(data)} bytes cannot be written ({e})") from None
 
 
+def _compact(fs: LittleFS, folder: str) -> None:
+    """Have littlefs write a folder's log anew, without what is out of date.
+
+    Each look-up on the board reads the logs of all folders on its way from end to end, and each
+    file that was added has left several entries. littlefs compacts a log when its block is full,
+    so it is filled with an attribute of the folder's first entry.
+    """
+    names = sorted(fs.listdir(folder))
+    if not names:
+        return
+    path = f"{folder.rstrip('/')}/{names[0]}"
+    before = fs.context.erases
+    for _ in range(2 * BLOCK_SIZE // PROGRAM_SIZE):
+        fs.setattr(path, "c", b"-")
+        if fs.context.erases > before:
+            break
+    fs.removeattr(path, "c")
+
+
 def make_image(files: Mapping[str, bytes], layout: FlashLayout) -> bytes:
     """A file system that holds `files` (absolute path -> content). Raises ImageError."""
     buffer = bytearray(b"\xff") * layout.size
     fs = _mount(buffer, layout.disk_version_word)
-    for path in sorted(files):
+    code = [path for path in sorted(files) if path.startswith("/lib/")]
+    for path in sorted(set(files) - set(code)):
         _put(fs, path, files[path])
+    _compact(fs, "/")
+    # littlefs looks for an entry from the end of the log: /lib is looked for most, so it comes last.
+    for path in code:
+        _put(fs, path, files[path])
+    for folder, _, _ in list(fs.walk("/")):
+        if folder != "/":
+            _compact(fs, folder)
     fs.unmount()
     return bytes(buffer)
 

@@ -106,7 +106,7 @@ class Field:
 @functools.cache
 def product_fields() -> dict[str, Field]:
     """The fields of product.json, read from the device's own table so that the two agree."""
-    module = ast.parse((PACKAGE / "certificate.py").read_text("utf-8"))
+    module = ast.parse((PACKAGE / "identity.py").read_text("utf-8"))
     for node in module.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_FIELDS":
             fields = {}
@@ -114,7 +114,7 @@ def product_fields() -> dict[str, Field]:
                 name, kind, least, most, _ = line.split(" ")
                 fields[name] = Field(kind, int(least), int(most))
             return fields
-    raise RuntimeError("certificate.py has no table _FIELDS")
+    raise RuntimeError("identity.py has no table _FIELDS")
 
 
 def check_product(record: Mapping[str, Any], file: str = "product.json") -> None:

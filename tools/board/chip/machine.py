@@ -1,6 +1,8 @@
 # part of the simulator, never copied to a board
 """`machine`: identity, resets, clock, watchdog."""
 
+import binascii
+
 import link
 import utime as _utime
 from micropython import const
@@ -13,8 +15,6 @@ SOFT_RESET = const(5)
 
 
 def unique_id():
-    import binascii
-
     return binascii.unhexlify(link.read("mac"))
 
 
@@ -56,8 +56,6 @@ class RTC:
 
     def memory(self, data=None):
         """Kept through every reset, lost with the power; at most 2,048 bytes."""
-        import binascii
-
         if data is None:
             return binascii.unhexlify(link.read("rtc"))
         if len(data) > 2048:

@@ -89,6 +89,30 @@ def _replace_modules(rom):
     del sys.modules["chip_sys"]
 
 
+def _import_as_the_chip(path):
+    """Have `import` look on the flash for what on the chip is built in but may be extended there.
+
+    The simulator's own modules of these names are in `sys.modules`, where the chip's never are:
+    it looks for a folder, .py and .mpy in each folder of sys.path, at every import statement.
+    """
+    import builtins
+
+    real = builtins.__import__
+    names = ("time", "socket", "os", "machine")
+
+    def imported(name, *rest):
+        if name in names:
+            for folder in path:
+                for end in ("", ".py", ".mpy") if folder in ("", "/lib") else ():
+                    try:
+                        uos.stat(folder + "/" + name + end)
+                    except OSError:
+                        pass
+        return real(name, *rest)
+
+    builtins.__import__ = imported
+
+
 def start(folder, control, rom, raw_repl, cut, when, bad, worn, hurry=1):
     """One life of the interpreter, from reset to REPL.
 
@@ -118,6 +142,7 @@ def start(folder, control, rom, raw_repl, cut, when, bad, worn, hurry=1):
         link.load("hurry").install(sys.modules["time"], hurry)
     _mount(device)
     sys.path[:] = ["", ".frozen", rom + "/frozen", "/lib"]
+    _import_as_the_chip(sys.path)
     sys.atexit(_sweep)
 
     import __main__

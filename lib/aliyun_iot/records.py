@@ -1,4 +1,4 @@
-"""Records on flash that survive a power cut at any instant.
+"""Records on flash that survive a power cut at any instant, and what their values are made of.
 
 A record is one JSON object in one file. The device's own records carry `check`, a CRC-32 over
 all other members, which tells whole from torn or garbled. Writing goes to `<path>.new`, is read
@@ -6,20 +6,45 @@ back, and only then takes the old file's place by a rename, which littlefs makes
 every instant either the old record or a complete new one can be loaded.
 """
 
-import errno
-import json
-import os
-from binascii import crc32
-
+from . import binascii, errno, json, loads, os
 from .errors import StoreError
-from .sign import splice
 
 UNREADABLE = "cannot be read"
 _NEW = ".new"
 
 
+def _only(value, also):
+    # As bytes: of a str, MicroPython would keep each character for ever, a secret's too.
+    return all(
+        byte in also or 48 <= byte < 58 or 65 <= byte & 0xDF < 91 for byte in value.encode()
+    )
+
+
+def is_product_key(value):
+    """Whether `value` is a ProductKey: 1 to 20 ASCII letters and digits."""
+    return isinstance(value, str) and 0 < len(value) <= 20 and _only(value, b"")
+
+
+def is_device_name(value):
+    """Whether `value` is a DeviceName: 4 to 32 of letters, digits and - _ @ . :
+
+    Platform docs "Create a device", as all rules here.
+    """
+    return isinstance(value, str) and 4 <= len(value) <= 32 and _only(value, b"-_@.:")
+
+
+def is_secret(value, most=64):
+    """Whether `value` can be a secret: 1 to `most` printable ASCII characters, no space."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= most
+        and all(33 <= byte < 127 for byte in value.encode())
+    )
+
+
 def _check(record):
-    return "{:08x}".format(crc32(splice(record, ("check",)).encode()) & 0xFFFFFFFF)
+    text = "".join([name + record[name] for name in sorted(record) if name != "check"])
+    return "{:08x}".format(binascii.crc32(text.encode()) & 0xFFFFFFFF)
 
 
 def _bytes(path):
@@ -50,7 +75,7 @@ def parse(data):
     if not data.strip():
         return None, "empty"
     try:
-        record = json.loads(data)
+        record = loads(data)
     except (ValueError, UnicodeError):
         return None, "not JSON"
     if not isinstance(record, dict):

@@ -1,0 +1,168 @@
+"""What a boot needs before the platform: Wi-Fi up, and the clock that TLS checks certificates by.
+
+Wi-Fi goes by the networks in wifi.json; bounded, and harmless when it is up already.
+
+A board powers up in the year 2000. `/build.json` says when its image was built; without it the
+floor is this release's date. NTP is not authenticated: an answer before the floor or decades
+after it is a lie.
+"""
+
+import network
+from micropython import const
+
+import aliyun_iot
+
+from . import loads, log, machine, time
+from .errors import ConfigError
+
+_PER_NETWORK = const(15000)  # milliseconds for one network to answer
+_RELEASED = const(1795392000)  # 2026-11-23 00:00 UTC
+_YEARS = const(631152000)  # 20 years, seconds: what lies further ahead of the floor is a lie
+_DAY = const(86400)
+_EPOCH_2000 = const(946684800)
+
+
+def _networks(path):
+    """Read wifi.json: a list of (ssid, password), and the NTP host or None."""
+    try:
+        with open(path, "rb") as file:
+            fields = loads(file.read())
+    except OSError:
+        raise ConfigError("wifi.json: missing")
+    except (ValueError, UnicodeError):
+        raise ConfigError("wifi.json: not JSON")
+    found = []
+    if isinstance(fields, dict):
+        listed = fields.get("networks", [fields])
+        for entry in listed if isinstance(listed, list) else ():
+            if not isinstance(entry, dict) or not isinstance(entry.get("ssid"), str):
+                raise ConfigError("wifi.json: ssid: expected text")
+            if not isinstance(entry.get("password", ""), str):
+                raise ConfigError("wifi.json: password: expected text")
+            found.append((entry["ssid"], entry.get("password", "")))
+    if not found:
+        raise ConfigError("wifi.json: expected ssid and password, or a list of networks")
+    ntp_host = fields.get("ntpHost")
+    if not isinstance(ntp_host, (str, type(None))):
+        raise ConfigError("wifi.json: ntpHost: expected text")
+    return found, ntp_host
+
+
+def up(path="/wifi.json"):
+    """Connect to the first network of wifi.json that takes us: the NTP host configured, or None.
+
+    Raises ConfigError for a wrong file. When no network answers it says so and returns: the
+    radio keeps trying by itself, and who comes next waits for a connection in its own way.
+    """
+    networks, ntp_host = _networks(path)
+    station = network.WLAN(network.STA_IF)
+    station.active(True)
+    if station.isconnected():  # a soft reset leaves the radio up; connect() would fail then
+        return ntp_host
+    for ssid, password in networks:
+        log("wifi: connecting to", ssid)
+        station.disconnect()
+        time.sleep_ms(100)
+        station.connect(ssid, password)
+        until = time.ticks_add(time.ticks_ms(), _PER_NETWORK)
+        while not station.isconnected():
+            # From STAT_NO_AP_FOUND up to 1000 (idle) lie the chip's reasons for having failed.
+            if 200 <= station.status() < network.STAT_IDLE:
+                break
+            if time.ticks_diff(until, time.ticks_ms()) <= 0:
+                break
+            time.sleep_ms(100)
+        if station.isconnected():
+            log("wifi: connected,", station.ifconfig()[0])
+            return ntp_host
+        log("wifi: no connection, status", station.status())
+    return ntp_host
+
+
+def now():
+    """Unix time, seconds: int. The ESP32 counts from 2000, the unix port from 1970."""
+    return time.time() + _offset()
+
+
+def _offset():
+    return _EPOCH_2000 if time.gmtime(0)[0] == 2000 else 0
+
+
+def _floor():
+    try:
+        with open("/build.json", "rb") as file:
+            built = loads(file.read())["time"]
+        return max(built, _RELEASED) if type(built) is int else _RELEASED
+    except (OSError, ValueError, KeyError, TypeError):
+        return _RELEASED
+
+
+def _set(unix):
+    date = time.gmtime(unix - _offset())
+    machine.RTC().datetime((date[0], date[1], date[2], date[6], date[3], date[4], date[5], 0))
+
+
+def set_clock(host=None):
+    """Set the clock by NTP, or at least to the floor. Raises nothing.
+
+    host: the NTP server's name, None for the firmware's own choice. Takes at most the second
+    or two that `ntptime` waits, after the name look-up.
+    """
+    floor = _floor()
+    try:
+        import ntptime
+
+        if host:
+            ntptime.host = host
+        told = ntptime.time() + _offset()
+        if floor <= told < floor + _YEARS:
+            _set(told)
+            aliyun_iot.time_source = "ntp"
+            return
+        log("clock: NTP tells an impossible time, not believed")
+    except (OSError, ValueError, OverflowError):  # ValueError: an answer that is too short
+        log("clock: no NTP")
+    if aliyun_iot.time_source == "expired":
+        _set(floor)  # from here an authenticated Date, or NTP, may move it forward
+        aliyun_iot.time_source = "floor"
+    if aliyun_iot.time_source is None:
+        ahead = now() - floor
+        # A clock at the floor may also be one that was set to it before a reset.
+        aliyun_iot.time_source = "kept" if _DAY <= ahead < _YEARS else "floor"
+        if not 0 <= ahead < _YEARS:
+            _set(floor)
+
+
+def heed(date):
+    """Move a clock that nobody set forward to an authenticated answer's Date header (bytes)."""
+    if aliyun_iot.time_is_set() or date is None:
+        return
+    try:
+        # Sun, 06 Nov 1994 08:49:37 GMT (RFC 9110 IMF-fixdate)
+        day, month, year, clock = date[5:25].decode().split(" ")
+        month = "JanFebMarAprMayJunJulAugSepOctNovDec".index(month) // 3 + 1
+        hour, minute, second = clock.split(":")
+        told = time.mktime((int(year), month, int(day), int(hour), int(minute), int(second), 0, 0))
+    except (ValueError, UnicodeError, OverflowError):
+        return
+    if now() < told + _offset() < _floor() + _YEARS:
+        _set(told + _offset())
+        aliyun_iot.time_source = "date"
+
+
+def start():
+    """What boot.py does: Wi-Fi up, clock set. Raises ConfigError for a wrong wifi.json."""
+    set_clock(up())
+
+
+def restore():
+    """See to Wi-Fi and time where they were lost or never came; neither is worth stopping for."""
+    host = None
+    station = network.WLAN(network.STA_IF)
+    if station.active() and not station.isconnected():
+        try:
+            host = up()
+        except (ConfigError, OSError) as e:
+            log(e)
+    if not aliyun_iot.time_is_set():
+        set_clock(host)
