@@ -2,12 +2,7 @@
 def online():
     from aliyun_iot import phase  # not as a global: main.py shares them, for good
 
-    def start():
-        from aliyun_iot.network import start
-
-        start()
-
-    phase(start)
+    phase("network.start")
 
 
 try:

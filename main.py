@@ -1,8 +1,7 @@
 # The application: put your own into the two functions.
 import sys
 
-from aliyun_iot import device
-from aliyun_iot.errors import ConfigError
+from aliyun_iot import ConfigError, device
 
 
 def on_connect(session):

@@ -5,6 +5,8 @@ Start at `aliyun_iot.device`. The README's "Layout" shows the modules and which 
 
 import sys
 
+from micropython import const
+
 __version__ = "0.1.0"
 
 # `import time` looks for time.py and time.mpy in all of sys.path before it takes the firmware's
@@ -26,20 +28,76 @@ try:
     import time
 
     import machine
-
-    try:
-        import ntptime
-        import umqtt.simple
-    except ImportError:
-        pass  # not in this firmware: whoever needs it looks on the flash, and says what is missing
 finally:
     sys.path[:] = _path
 del _path
+
+
+def frozen(name):
+    """Import the module `name` that is frozen into the firmware, in the same way."""
+    path = sys.path[:]
+    sys.path[:] = [entry for entry in path if entry not in ("", "/lib")]
+    try:
+        __import__(name)
+        return sys.modules[name]
+    except ImportError:
+        pass  # it may be on the flash
+    finally:
+        sys.path[:] = path
+    __import__(name)
+    return sys.modules[name]
+
+
+class IotError(Exception):
+    retry = True
+
+    def __init__(self, message, code=None):
+        super().__init__(message)
+        self.code = code
+
+
+class Retryable(IotError):
+    pass
+
+
+class NetworkError(Retryable):
+    pass
+
+
+class ProtocolError(Retryable):
+    pass
+
+
+class BusyError(Retryable):
+    pass
+
+
+class Fatal(IotError):
+    retry = False
+
+
+class ConfigError(Fatal):
+    pass
+
+
+class TlsError(Fatal):
+    pass
+
+
+class StoreError(Fatal):
+    pass
+
+
+class RefusedError(Fatal):
+    pass
+
 
 time_source: "str | None" = None
 """Where the clock's time comes from: "ntp"; "kept": it ran on since before a reset; "date": an
 authenticated answer's Date; "floor": nobody told, certificates may seem not yet valid; "expired":
 a certificate seemed to be, so NTP may have lied; None."""
+
+_OFTEN = const(4096)  # bytes; collect this often while code is loaded: fewer holes between it
 
 log_level = 1
 """0: the package prints nothing; 1: what happens to the identity and the connection."""
@@ -81,18 +139,25 @@ def loads(data):
     return json.loads(data)
 
 
-def phase(work, *args):
-    """Return work(*args), then unload the modules of this package that it imported.
+def phase(what, *args):
+    """Load a module of this package, call its function, and unload what was loaded for it.
 
-    A device's life has phases (network up, identity loaded, registered, logged in) whose code is
-    not needed again for days. What a phase imports is found by looking at `sys.modules` before
-    and after it; what was loaded before stays. Collects at the end, so that what is imported next
-    fills the holes from the bottom up.
+    what: "module.function"; args: the function's. Returns what it returns.
+
+    A device's life has phases (network up, identity loaded, registered, connected) whose code is
+    not needed again for days. What a phase loads is found by looking at `sys.modules` before and
+    after it; what was there before stays. Garbage is collected often meanwhile, so that what stays
+    lies close together, and once more at the end.
     """
     before = list(sys.modules)
+    threshold = gc.threshold()
+    gc.threshold(_OFTEN)
     try:
-        return work(*args)
+        name, _, function = ("aliyun_iot." + what).rpartition(".")
+        __import__(name)
+        return getattr(sys.modules[name], function)(*args)
     finally:
+        gc.threshold(threshold)
         for name in list(sys.modules):
             if name not in before and name.startswith("aliyun_iot."):
                 parent, _, leaf = name.rpartition(".")

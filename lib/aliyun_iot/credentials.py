@@ -7,11 +7,10 @@ over TCP". All of it is pure: no socket, no file, no clock.
 
 from micropython import const
 
-from . import hashlib
-from .errors import BusyError, ConfigError, Fatal, RefusedError
+from . import BusyError, ConfigError, Fatal, RefusedError, hashlib
 
 _BLOCK = const(64)  # MD5, SHA-1 and SHA-256 alike work on blocks of 64 bytes
-_UNSIGNED = ("sign", "signMethod", "signmethod")
+_UNSIGNED = const(("sign", "signMethod", "signmethod"))
 
 
 def hmac_hex(method, key, message):
@@ -126,6 +125,13 @@ def connect_packet(client_id, username, password, keepalive):
         rest += len(text).to_bytes(2, "big") + text.encode()
     size = len(rest)
     return b"\x10" + bytes((size,) if size < 128 else (size & 127 | 128, size >> 7)) + rest
+
+
+def prepare(product, record):
+    """What a connect takes: the CONNECT packet as bytes, the host, the ProductKey."""
+    packet = connect_packet(*login(product, record), product["keepalive"])
+    key = record.get("productKey") or product.get("productKey")
+    return packet, host(product, key), key
 
 
 def refusal(code):

@@ -15,46 +15,13 @@ A caller's own mistake is a ValueError or TypeError, raised before anything is s
 hold a secret, nor anything that was received: they reach logs.
 """
 
-
-class IotError(Exception):
-    retry = True
-
-    def __init__(self, message, code=None):
-        super().__init__(message)
-        self.code = code
-
-
-class Retryable(IotError):
-    pass
-
-
-class NetworkError(Retryable):
-    pass
-
-
-class ProtocolError(Retryable):
-    pass
-
-
-class BusyError(Retryable):
-    pass
-
-
-class Fatal(IotError):
-    retry = False
-
-
-class ConfigError(Fatal):
-    pass
-
-
-class TlsError(Fatal):
-    pass
-
-
-class StoreError(Fatal):
-    pass
-
-
-class RefusedError(Fatal):
-    pass
+from . import IotError as IotError
+from . import Retryable as Retryable
+from . import NetworkError as NetworkError
+from . import ProtocolError as ProtocolError
+from . import BusyError as BusyError
+from . import Fatal as Fatal
+from . import ConfigError as ConfigError
+from . import TlsError as TlsError
+from . import StoreError as StoreError
+from . import RefusedError as RefusedError

@@ -2,8 +2,8 @@
 
 from micropython import const
 
-from . import errno, time
-from .errors import ProtocolError
+from . import ProtocolError, errno, time
+from .wire import broken, drive, opening
 
 _HEAD = const(4096)  # most bytes of status line and headers together, interim answers included
 _LINE = const(256)  # bytes of a header line that are looked at
@@ -136,18 +136,19 @@ def read_answer(stream):
     return status, stream.read(length), date
 
 
-class _Answer:
-    """What `read_answer` reads from: a Stream over TLS whose wire waits, up to its deadline."""
+class _Exchange:
+    """What `read_answer` reads from: TLS over a wire that waits, up to its deadline."""
 
-    def __init__(self, io):
-        self.readline = io.readline
-        self._io = io
+    sock = None
+
+    def readline(self, most):
+        return self.sock.io.readline(most)
 
     def read(self, count):
         data = bytearray(count)
         at = memoryview(data)
         while at:
-            count = self._io.readinto(at)
+            count = self.sock.io.readinto(at)
             # TLS fills the buffer, or the other end has ended the connection.
             if count < len(at):
                 raise OSError(errno.ECONNRESET)
@@ -160,16 +161,15 @@ def post(host, port, path, body, context, ms):
 
     Raises NetworkError, TlsError, ProtocolError.
     """
-    from .connection import Stream, broken, drive
-
     until = time.ticks_add(time.ticks_ms(), ms)
-    stream = Stream()
+    exchange = _Exchange()
     try:
-        drive(stream.opening(host, port, ms, context), stream)
-        drive(stream.sending(request(host, port, path, body), timeout=ms), stream)
-        stream.wire.until = until
-        return read_answer(_Answer(stream.io))
+        drive(opening(exchange, host, port, ms, context), exchange)
+        drive(exchange.sock.sending(request(host, port, path, body), b"", ms), exchange)
+        exchange.sock.until = until
+        return read_answer(exchange)
     except OSError as e:
         raise broken(e, host)
     finally:
-        stream.close()
+        if exchange.sock:
+            exchange.sock.io.close()

@@ -7,16 +7,18 @@ reads them. Messages never repeat a value: it may be a secret in the wrong place
 import tls
 from micropython import const
 
-from . import gc, loads, log, machine, os
-from .errors import ConfigError, StoreError, TlsError
+from . import ConfigError, StoreError, TlsError, gc, loads, log, machine, os
 from .records import is_device_name, is_product_key, is_secret, replace
 from .records import load as load_record
 
+_PRODUCT = const("/product.json")
+_DEVICE = const("/device.json")
 _NVS_MOST = const(1024)  # longest product certificate in NVS, bytes
 
 # What product.json may hold, one line a field: name, type, least and most (characters of text,
 # value of a number), default. Text kept in one piece takes a fifth of the heap of a table.
-_FIELDS = """
+_FIELDS = const(
+    """
 productKey text 1 20 -
 productSecret text 1 64 -
 deviceName text 1 32 mac
@@ -34,6 +36,7 @@ securemode number 2 3 2
 keepalive number 30 1200 300
 roots text 1 64 /roots
 forgetProductSecret truth 0 1 -"""
+)
 
 
 def _wrong(name, expected):
@@ -156,14 +159,17 @@ def _read_product(path, name):
     return product({}, machine.unique_id()), problem
 
 
-def load(product_path, device_path, name):
-    """Read both files: (settings and product certificate, device certificate or None), dicts.
+def load(context, name):
+    """What a Device is made of: (settings and product certificate, device certificate or None,
+    TLS context, TlsError or None).
 
-    name: the DeviceName where product.json is not to tell, or None. Raises ConfigError when
-    there is neither a device certificate nor what it takes to register.
+    context: gets the roots on flash; where that fails the error is the last of the four: a device
+    that wants no TLS can do without. name: the DeviceName where product.json is not to tell, or
+    None. Raises ConfigError when there is neither a device certificate nor what it takes to
+    register.
     """
-    fields, problem = _read_product(product_path, name)
-    record, why = load_record(device_path, lambda record: device(record, fields))
+    fields, problem = _read_product(_PRODUCT, name)
+    record, why = load_record(_DEVICE, lambda record: device(record, fields))
     if record and problem and "missing" not in str(problem):
         log("{}; going on with device.json and defaults".format(problem))
     for field in ("productKey", "productSecret"):
@@ -173,7 +179,20 @@ def load(product_path, device_path, name):
         raise ConfigError("{} (and device.json: {})".format(problem, why))
     if record is None:
         log("device.json: {}; {} is not registered yet".format(why, fields["deviceName"]))
-    return fields, record
+    untrusted = None
+    try:
+        trust(context, fields["roots"])
+    except TlsError as e:
+        untrusted = e
+    return fields, record, context, untrusted
+
+
+def settings(name):
+    """product.json alone, as `load` gives it. Raises ConfigError."""
+    fields, problem = _read_product(_PRODUCT, name)
+    if problem:
+        raise problem
+    return fields
 
 
 def trust(context, folder):

@@ -7,13 +7,14 @@ floor is this release's date. NTP is not authenticated: an answer before the flo
 after it is a lie.
 """
 
+import sys
+
 import network
 from micropython import const
 
 import aliyun_iot
 
-from . import loads, log, machine, time
-from .errors import ConfigError
+from . import ConfigError, frozen, loads, log, machine, time
 
 _PER_NETWORK = const(15000)  # milliseconds for one network to answer
 _RELEASED = const(1795392000)  # 2026-11-23 00:00 UTC
@@ -109,12 +110,17 @@ def set_clock(host=None):
     or two that `ntptime` waits, after the name look-up.
     """
     floor = _floor()
+    before = sys.modules.get("ntptime")
     try:
-        import ntptime
-
-        if host:
-            ntptime.host = host
-        told = ntptime.time() + _offset()
+        ntptime = frozen("ntptime")
+        own = ntptime.host
+        ntptime.host = host or own
+        try:
+            told = ntptime.time() + _offset()
+        finally:
+            ntptime.host = own
+            if not before:  # the application finds it as the firmware has it
+                del sys.modules["ntptime"]
         if floor <= told < floor + _YEARS:
             _set(told)
             aliyun_iot.time_source = "ntp"

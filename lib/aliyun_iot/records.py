@@ -6,11 +6,12 @@ back, and only then takes the old file's place by a rename, which littlefs makes
 every instant either the old record or a complete new one can be loaded.
 """
 
-from . import binascii, errno, json, loads, os
-from .errors import StoreError
+from micropython import const
+
+from . import StoreError, binascii, errno, json, loads, os
 
 UNREADABLE = "cannot be read"
-_NEW = ".new"
+_NEW = const(".new")
 
 
 def _only(value, also):

@@ -4,8 +4,9 @@ SPEC "Dynamically register a directly connected device based on unique-certifica
 authentication". All but `register` and `enrol` is pure: it builds the request and reads the answer.
 """
 
-from . import loads, log, os, phase, time_is_set
-from .errors import BusyError, ProtocolError, RefusedError
+from micropython import const
+
+from . import BusyError, ProtocolError, RefusedError, loads, log, os, phase, time_is_set
 from .records import is_secret, save
 
 PATH = "/auth/register/device"
@@ -13,7 +14,8 @@ PATH = "/auth/register/device"
 # What somebody must do when the platform refuses to register a device (platform docs "Error codes
 # for devices"; 6100, a DeviceName that the platform does not know, is from its general list). One
 # line a code: text in one piece takes less heap than a table.
-_ADVICE = """
+_ADVICE = const(
+    """
 460 a parameter was refused: check productKey and deviceName in product.json
 6100 this DeviceName is not pre-registered: add it to the product
 6250 unknown ProductKey: check productKey and region in product.json
@@ -22,6 +24,7 @@ _ADVICE = """
 6292 signature method not supported: check signMethod in product.json
 6600 wrong signature: check productSecret in product.json
 """
+)
 
 
 def refusal(code):
@@ -98,36 +101,24 @@ def register(product, random, context, ms):
     key = product["productKey"]
     name = product["deviceName"]
     # Each goes before the next comes: the handshake wants their room.
-    form = phase(body, key, name, product["productSecret"], product["signMethod"], random)
+    form = phase("registration.body", key, name, product["productSecret"], product["signMethod"], random)
     port = product["registerPort"]
-    status, answer, date = phase(_post, host(product), port, form, context, ms)
+    status, answer, date = phase("https.post", host(product), port, PATH, form, context, ms)
     secret = device_secret(status, answer, key, name)
     return {"productKey": key, "deviceName": name, "deviceSecret": secret}, date
 
 
-def _post(host, port, form, context, ms):
-    from .https import post
-
-    return post(host, port, PATH, form, context, ms)
-
-
-def enrol(product, path, context, ms):
-    """Register by HTTPS or MQTT, and store what was granted at `path`: the device certificate.
-
-    The rest is as of `register`, which says what is raised; StoreError beside.
-    """
-    ask = register
-    if product["registration"] != "https":
-        from .registration_mqtt import register as ask
-    record, date = phase(ask, product, os.urandom(8).hex(), context, ms)
+def enrol(device):
+    """Register a Device by HTTPS or MQTT, and store what was granted; see `Device.register`."""
+    product = device.settings()
+    context = device.trust()
+    module = "registration" if product["registration"] == "https" else "registration_mqtt"
+    random = os.urandom(8).hex()
+    record, date = phase(module + ".register", product, random, context, device.timeout)
     if date and not time_is_set():
-        phase(_heed, date)
-    save(path, record)
+        phase("network.heed", date)
+    save("/device.json", record)
     log("registered as {}; identity stored".format(record["deviceName"]))
-    return record
-
-
-def _heed(date):
-    from .network import heed
-
-    heed(date)
+    device.record = record
+    device.packet = None
+    device.asking = False

@@ -5,9 +5,8 @@ pre-registered device and is answered with a DeviceSecret; "mqtt-free" needs no 
 and is answered with a client id and a deviceToken. All but `register` is pure.
 """
 
-from . import json, phase, time
-from .connection import Session
-from .errors import NetworkError, ProtocolError, RefusedError
+from . import NetworkError, ProtocolError, RefusedError, json, phase, time
+from .session import Session
 from .records import is_secret
 
 _IOTHUB = ".mqtt.iothub.aliyuncs.com"
@@ -79,14 +78,23 @@ def refusal(e):
     return RefusedError("registration refused (CONNACK {}): {}".format(e.code, advice), e.code)
 
 
+def connect_packet(product, random):
+    """The host, str, and the CONNECT that asks for registration, bytes."""
+    from . import credentials as login
+
+    host = login.host(product, product["productKey"])
+    packet = login.connect_packet(*credentials(product, host, random), product["keepalive"])
+    return host, packet
+
+
 def register(product, random, context, ms):
     """Ask for the identity of `product`'s device: (device certificate as a dict, None).
 
     Arguments and result are those of `registration.register`; MQTT tells no Date.
     Raises NetworkError, TlsError, ProtocolError, BusyError, RefusedError, Fatal.
     """
-    host, packet = phase(_login, product, random)
     key = product["productKey"]
+    host, packet = phase("registration_mqtt.connect_packet", product, random)
     name = product["deviceName"]
     port = product.get("mqttPort") or 443
     session = Session(key, name, host, port, product["keepalive"], context)
@@ -105,10 +113,3 @@ def register(product, random, context, ms):
         raise refusal(e)
     finally:
         session.close()
-
-
-def _login(product, random):
-    from .credentials import connect_packet, host
-
-    name = host(product, product["productKey"])
-    return name, connect_packet(*credentials(product, name, random), product["keepalive"])

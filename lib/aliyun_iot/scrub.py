@@ -9,8 +9,7 @@ product.json that is whole, and the work is done again after the next connect.
 
 from micropython import const
 
-from . import json, loads, log
-from .errors import StoreError
+from . import StoreError, json, loads, log
 from .records import replace
 
 _COMMITS = const(160)  # of 100 bytes: the log that small files lie in is rewritten several times

@@ -110,7 +110,8 @@ def product_fields() -> dict[str, Field]:
     for node in module.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_FIELDS":
             fields = {}
-            for line in str(ast.literal_eval(node.value)).strip().splitlines():
+            assert isinstance(node.value, ast.Call)  # const(...)
+            for line in str(ast.literal_eval(node.value.args[0])).strip().splitlines():
                 name, kind, least, most, _ = line.split(" ")
                 fields[name] = Field(kind, int(least), int(most))
             return fields

@@ -32,13 +32,13 @@ session.close()
 gone("the open connection")
 device._context = session.context = None
 gone("TLS context with its roots")
-device.product = device._record = None
+device._product = device.record = device._packet = None
 gone("settings and certificates")
 device = session = Device = None
 package = "aliyun_iot."
 without(*[name for name in sys.modules if name.startswith(package)])
 del sys.modules["aliyun_iot"]
-gone("code of device, session, wire, errors, log")
+gone("code of the package")
 without("umqtt.simple", "umqtt")
 gone("code of umqtt.simple")
 print("end of parts")
