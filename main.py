@@ -12,7 +12,7 @@ def on_connect(session):
 
 
 def on_message(session, topic, payload):
-    print("message on", topic.decode(), payload.decode())
+    print("message on", topic, payload)  # bytes both: not all that comes is text
 
 
 try:

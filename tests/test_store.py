@@ -20,7 +20,7 @@ def checked(record: dict[str, str]) -> bytes:
 
 
 def parse(on_device: OnDevice, data: bytes) -> Any:
-    (got,) = on_device("call.py", [["store", "parse", [{"bytes": data.hex()}]]])
+    (got,) = on_device("call.py", [["records", "parse", [{"bytes": data.hex()}]]])
     return got
 
 
@@ -61,7 +61,7 @@ def test_every_shorter_or_flipped_record_is_noticed(on_device: OnDevice) -> None
         for at in range(len(whole))
         for bit in range(8)
     ]
-    calls = [["store", "parse", [{"bytes": data.hex()}]] for data in torn + flipped]
+    calls = [["records", "parse", [{"bytes": data.hex()}]] for data in torn + flipped]
     passed = [record for record, _ in on_device("call.py", calls) if record is not None]
     # Only the check's own name may be hit without the record suffering for it.
     assert all({name: record[name] for name in RECORD} == RECORD for record in passed)

@@ -72,9 +72,17 @@ def connecting(session, packet, split=False):
 
 def connect(device):
     """Connect: see `Device.connect`."""
-    packet, host, key = device.login()
-    session = device.session
-    if session is None:
+    session = prepare(device)
+    session.close()
+    session.run(connecting(session, device.login()[0]))
+    connected(device)
+    return session
+
+
+def prepare(device):
+    """The device's Session, which need not be connected."""
+    _, host, key = device.login()
+    if device.session is None:
         from .session import Session
 
         product = device.settings()
@@ -85,15 +93,16 @@ def connect(device):
             context = device.trust()
         port = product.get("mqttPort") or (443 if context else 1883)
         name = device.record["deviceName"]
-        session = Session(key, name, host, port, product["keepalive"], context)
-        device.session = session
+        device.session = Session(key, name, host, port, product["keepalive"], context)
         device.product = None  # that was the last use of the settings
-    session.close()
-    session.run(connecting(session, packet))
-    log("connected as", session.device_name)
+    return device.session
+
+
+def connected(device):
+    """Do what is due after a connect."""
+    log("connected as", device.session.device_name)
     if device.forgets and phase("scrub.product_secret", "/product.json", device.feed):
         device.forgets = device.can_ask = False
-    return session
 
 
 # --- trying again
@@ -119,10 +128,16 @@ def online(device, problem):
             raise
         except IotError as e:
             problem = e
-            # Keep the identity: it may be right again when an operator has acted. But ask for
-            # another.
-            if isinstance(e, RefusedError) and e.code in (4, 5):
-                device.asking = device.can_ask
+            refused(device, e)
+
+
+def refused(device, e):
+    """Take in that a connect failed with `e`: ask for another identity if this one is refused.
+
+    It is kept: it may be right again when an operator has acted.
+    """
+    if isinstance(e, RefusedError) and e.code in (4, 5):
+        device.asking = device.can_ask
 
 
 def sleep(ms, feed):

@@ -154,6 +154,7 @@ def run(
             session = phase("connection.online", device, problem)
             try:
                 if session is None:
+                    device.asking = not device.registered()  # one that is refused is tried again
                     device.register()
                     problem = None
                     continue

@@ -162,6 +162,7 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
         self._acks = b""  # PUBACKs to be sent
         self._taken = b""  # packet id of the message that the application is at
         self.answer = 0  # latest: kind << 24 | packet id << 8 | return code
+        self.due = 0  # milliseconds after which `waiting` wants to look again
         self._asked = None  # when the ping left that has no answer yet
         self._proved = time.ticks_ms()  # when the platform last answered anything of ours
 
@@ -255,19 +256,19 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
                 self._acks = b""
                 yield from self.sock.sending(acks, b"", self.timeout)
             if self._asked is not None:
-                due = self._patience(self._asked)
+                self.due = self._patience(self._asked)
             else:
                 # The platform closes after one and a half intervals without a packet, and the
                 # application may come by but once an interval.
-                due = self.keepalive * 400 - time.ticks_diff(now, self._proved)
-                if due <= 0:
+                self.due = self.keepalive * 400 - time.ticks_diff(now, self._proved)
+                if self.due <= 0:
                     self._asked = now
                     yield from self.sock.sending(self._begin(0xC0, 0), b"", self.timeout)
                     continue
             ms = time.ticks_diff(until, now)
             if ms <= 0:
                 break
-            yield select.POLLIN, min(ms, due)
+            yield select.POLLIN, min(ms, self.due)
 
     def _answered(self, kind, more=0):
         """Wait for the platform's answer to packet `pid`; more: ms beyond `timeout`."""

@@ -1,7 +1,7 @@
 """A fleet powered on in the same second, before a platform that serves so many tries a second.
 
 Given {"devices": n, "served": tries a second, "jitter": bool, "seed", "seconds": n}: each device
-waits by `aliyun_iot.retry`, over a simulated clock. The result is {"tries": [of each second],
+waits by `aliyun_iot.connection`, over a simulated clock. The result is {"tries": [of each second],
 "online": [second at which each device was served], "most": largest number of tries of one device
 in any minute}.
 """
@@ -21,8 +21,30 @@ class Clock:
     def ticks_ms(self):
         return self.now
 
+    def ticks_add(self, ticks, ms):
+        return ticks + ms
+
     def ticks_diff(self, end, start):
         return end - start
+
+
+class Network:
+    """A network that is up and stays so."""
+
+    STA_IF = 0
+
+    def WLAN(self, interface):
+        return self
+
+    def active(self):
+        return False
+
+
+class Device:
+    feed = None
+
+    def __init__(self):
+        self.begun = []
 
 
 class Middle:
@@ -33,15 +55,19 @@ class Middle:
 
 
 clock = sys.modules["time"] = Clock()
-from aliyun_iot import retry  # noqa: E402 the simulated clock must be there first
+sys.modules["network"] = Network()
+import aliyun_iot  # noqa: E402 the simulated clock must be there first
+from aliyun_iot import connection  # noqa: E402
+
+aliyun_iot.time_source = "ntp"
 
 random.seed(given["seed"])
-waits = [[] for _ in range(given["devices"])]  # what `retry` keeps of each device
+waits = [Device() for _ in range(given["devices"])]
 failures = [0] * given["devices"]
 queue = [(random.getrandbits(20) % 1000, number) for number in range(given["devices"])]
 heapq.heapify(queue)
 if not given["jitter"]:
-    retry.random = Middle()
+    connection.random = Middle()
 tries = [0] * given["seconds"]
 begun = [[] for _ in waits]
 online = []
@@ -54,11 +80,11 @@ while queue and queue[0][0] < given["seconds"] * 1000:
     recent.append(clock.now)
     begun[number] = recent
     most = max(most, len(recent))
-    retry.note(waits[number])
+    connection.begin(waits[number])
     if tries[second] <= given["served"]:
         online.append(second)
     else:
-        wait = retry.span(waits[number], failures[number])
+        wait = connection.span(waits[number].begun, failures[number])
         failures[number] += 1
         heapq.heappush(queue, (clock.now + 30 + wait, number))
 print(json.dumps({"tries": tries, "online": online, "most": most}))

@@ -3,13 +3,13 @@
 import json
 import sys
 
-from aliyun_iot import certificate
+from aliyun_iot import identity
 from aliyun_iot.errors import IotError
 
 
 def check(fields):
     try:
-        return [certificate.product(fields, b"\x24\x6f\x28\xaa\xbb\xcc")["deviceName"]]
+        return [identity.product(fields, b"\x24\x6f\x28\xaa\xbb\xcc")["deviceName"]]
     except IotError as e:
         return {"error": type(e).__name__, "text": str(e)}
 

@@ -20,22 +20,46 @@ class Clock:
     def ticks_ms(self):
         return self.now % PERIOD
 
+    def ticks_add(self, ticks, ms):
+        return (ticks + ms) % PERIOD
+
     def ticks_diff(self, end, start):
         return (end - start + PERIOD // 2) % PERIOD - PERIOD // 2
 
 
+class Network:
+    """A network that is up and stays so."""
+
+    STA_IF = 0
+
+    def WLAN(self, interface):
+        return self
+
+    def active(self):
+        return False
+
+
+class Device:
+    feed = None
+    begun = []
+
+
 clock = sys.modules["time"] = Clock()
-from aliyun_iot import retry  # noqa: E402 the simulated clock must be there first
+sys.modules["network"] = Network()
+import aliyun_iot  # noqa: E402 the simulated clock must be there first
+from aliyun_iot import connection  # noqa: E402
+
+aliyun_iot.time_source = "ntp"
 
 random.seed(given["seed"])
-tries = []
+device = Device()
 failures = 0
 began = clock.now
 starts = []
 while clock.now - began < given["hours"] * 3600000:
+    clock.now += connection.begin(device)
     starts.append(clock.now - began)
-    retry.note(tries)
     clock.now += 30  # the try itself
-    clock.now += retry.span(tries, failures, given["slow"])
+    clock.now += connection.span(device.begun, failures, given["slow"])
     failures += 1
 print(json.dumps(starts))

@@ -7,7 +7,7 @@ Given {"first": bool}: save into an empty flash, or replace a record. The result
 import json
 import sys
 
-from aliyun_iot import store
+from aliyun_iot import records
 from ramflash import WHEN, PowerCut, RamFlash, format_and_mount, mount
 
 OLD = {"productKey": "pk", "deviceName": "unit", "deviceSecret": "old" * 10}
@@ -24,10 +24,10 @@ def main():
     fresh = RamFlash()
     format_and_mount(fresh)
     if not first:
-        store.save("/device.json", OLD)
+        records.save("/device.json", OLD)
     fresh.arm(None)
     image = bytes(fresh.data)
-    store.save("/device.json", NEW)
+    records.save("/device.json", NEW)
     operations = fresh.operations
 
     seen = {"old": 0, "new": 0, "tried": 0}
@@ -38,14 +38,14 @@ def main():
             mount(flash)
             flash.arm(cut, when)
             try:
-                store.save("/device.json", NEW)
+                records.save("/device.json", NEW)
                 bad.append([cut, WHEN[when], "no power cut"])
             except PowerCut:
                 pass
             flash.arm(None)
             mount(flash)
-            record, why = store.load("/device.json", judge)
-            again, _ = store.load("/device.json", judge)
+            record, why = records.load("/device.json", judge)
+            again, _ = records.load("/device.json", judge)
             seen["tried"] += 1
             secret = record and record["deviceSecret"]
             if secret == NEW["deviceSecret"]:
@@ -56,8 +56,8 @@ def main():
                 bad.append([cut, WHEN[when], str(why)])
             if (again and again["deviceSecret"]) != secret:
                 bad.append([cut, WHEN[when], "a second look tells otherwise"])
-            store.save("/device.json", NEW)  # the next try must succeed on what the cut left
-            if store.load("/device.json", judge)[0]["deviceSecret"] != NEW["deviceSecret"]:
+            records.save("/device.json", NEW)  # the next try must succeed on what the cut left
+            if records.load("/device.json", judge)[0]["deviceSecret"] != NEW["deviceSecret"]:
                 bad.append([cut, WHEN[when], "saving again failed"])
     seen["operations"] = operations
     seen["bad"] = bad

@@ -8,7 +8,7 @@ import json
 import sys
 
 import vfs
-from aliyun_iot import store
+from aliyun_iot import records
 from aliyun_iot.errors import IotError
 from ramflash import RamFlash, format_and_mount, mount
 
@@ -33,7 +33,7 @@ with open(sys.argv[1]) as file:
     how = json.load(file)
 flash = RamFlash(blocks=8)
 format_and_mount(flash)
-store.save("/device.json", OLD)
+records.save("/device.json", OLD)
 if how == "full":
     fill()
 elif how == "broken":
@@ -43,10 +43,10 @@ elif how == "read-only":
     vfs.mount(vfs.VfsLfs2(flash), "/", readonly=True)
 raised = None
 try:
-    store.save("/device.json", NEW)
+    records.save("/device.json", NEW)
 except IotError as e:
     raised = [type(e).__name__, str(e)]
 flash.broken = {}
 mount(flash)
-record, _ = store.load("/device.json", lambda record: None)
+record, _ = records.load("/device.json", lambda record: None)
 print(json.dumps([raised, record["deviceSecret"]]))

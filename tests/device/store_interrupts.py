@@ -12,8 +12,8 @@ import json
 import os
 import sys
 
-from aliyun_iot import store
-from aliyun_iot.substore import Substore
+from aliyun_iot import records
+from aliyun_iot.gateway.store import Substore
 from ramflash import RamFlash, format_and_mount, mount
 
 OLD = {"productKey": "pk", "deviceName": "unit", "deviceSecret": "old" * 10}
@@ -65,7 +65,7 @@ class File:
 
 
 class FileSystem:
-    """Stands where `store` looks for `os`."""
+    """Stands where `records` looks for `os`."""
 
     def __init__(self, calls):
         self.calls = calls
@@ -80,13 +80,13 @@ class Record:
     def __init__(self, first):
         self.old = None if first else OLD
         if not first:
-            store.save("/device.json", OLD)
+            records.save("/device.json", OLD)
 
     def save(self):
-        store.save("/device.json", NEW)
+        records.save("/device.json", NEW)
 
     def judge(self):
-        record, why = store.load("/device.json", lambda record: None)
+        record, why = records.load("/device.json", lambda record: None)
         secret = record and record["deviceSecret"]
         if secret == NEW["deviceSecret"]:
             return "new"
@@ -124,13 +124,13 @@ class Subdevices:
 
 
 def save(subject, calls):
-    store.open = lambda *arguments: File(calls, calls(builtins.open, *arguments))
-    store.os = FileSystem(calls)
+    records.open = lambda *arguments: File(calls, calls(builtins.open, *arguments))
+    records.os = FileSystem(calls)
     try:
         subject.save()
     finally:
-        store.open = builtins.open
-        store.os = os
+        records.open = builtins.open
+        records.os = os
 
 
 def main():

@@ -1,0 +1,186 @@
+"""The same device for applications that are coroutines.
+
+    async def on_message(session, topic, payload):
+        await session.publish(session.topic("thing/event/property/post"), reading())
+
+    asyncio.run(aio.run(on_connect, on_message))
+
+Other tasks go on while this one connects, waits, sends or is answered; nothing of the protocol is
+written twice. What cannot be split holds them up: the name look-up, each step of TLS's arithmetic,
+flash, a registration (once in a board's life) and joining a Wi-Fi network that was lost.
+"""
+
+import asyncio
+
+from . import ConfigError, IotError, NetworkError, RefusedError, phase, select, time
+from . import session as _session  # noqa: F401 - stays, where a phase would unload it
+from .device import Device
+from .wire import broken
+
+
+class Session:
+    """A device's session whose exchanges are awaited; see `session.Session` for what they do.
+
+    Any number of tasks may use it. A task that is cancelled in an exchange loses the connection:
+    half a packet may have left.
+    """
+
+    def __init__(self, session):
+        self.plain = session
+        self.topic = session.topic
+        self._lock = asyncio.Lock()  # one exchange at a time
+        self._came = asyncio.Event()  # something was received, for those who do not wait themselves
+        self._waiting = False  # whether a task waits on the socket: asyncio takes only one
+
+    async def publish(self, topic, payload, qos=0):
+        """As `session.Session.publish`."""
+        await self._exchange(self.plain.publishing, topic, payload, qos)
+
+    async def subscribe(self, topic):
+        """As `session.Session.subscribe`."""
+        await self._exchange(self.plain.subscribing, topic)
+
+    async def wait(self, ms):
+        """As `session.Session.wait`; for one task at a time, which `run` is."""
+        until = time.ticks_add(time.ticks_ms(), ms)
+        plain = self.plain
+        while not plain.inbox:
+            if not self._lock.locked():
+                # Pings and acknowledgements must not come between two pieces of a packet.
+                await self._exchange(plain.waiting, 0)
+            left = time.ticks_diff(until, time.ticks_ms())
+            if plain.inbox or left <= 0:
+                break
+            await self._ready(select.POLLIN, min(left, plain.due))
+        return plain.take()
+
+    async def _exchange(self, begin, *args):
+        async with self._lock:
+            await self.drive(begin(*args))
+
+    async def drive(self, steps):
+        """As `session.Session.run`: carry out a generator that yields (event, ms)."""
+        whole = False
+        try:
+            for event, ms in steps:
+                await self._ready(event, ms)
+            whole = True
+        except OSError as e:
+            raise broken(e)
+        except (ValueError, TypeError):
+            whole = True
+            raise
+        except RefusedError as e:
+            whole = e.code == 0x80  # as there: a topic, not the connection
+            raise
+        finally:
+            if not whole:
+                self.plain.drop()
+
+    async def _ready(self, event, ms):
+        """Wait up to `ms` milliseconds for an event on the socket."""
+        if event != select.POLLIN:
+            await asyncio.sleep_ms(min(ms, 10))
+            return
+        try:
+            if self._waiting:
+                await asyncio.wait_for_ms(self._came.wait(), ms)
+                return
+            self._waiting = True
+            try:
+                # Reads nothing, once there is something to read.
+                await asyncio.wait_for_ms(asyncio.StreamReader(self.plain.sock.sock).read(0), ms)
+            finally:
+                self._waiting = False
+                self._came.set()
+                self._came.clear()
+        except asyncio.TimeoutError:
+            pass
+
+
+async def _call(function, *args):
+    """Call one of the application's functions, which may be a coroutine."""
+    result = function and function(*args)
+    if hasattr(result, "send"):
+        await result
+
+
+async def _connect(device, face):
+    from .connection import connected, connecting, prepare
+
+    plain = prepare(device)
+    if face is None:
+        face = Session(plain)
+    plain.close()
+    try:
+        await face.drive(connecting(plain, device.login()[0], True))
+    except NetworkError as e:
+        if "X509" not in str(e):
+            raise
+        # In pieces TLS does not say what is wrong with a certificate; in one go it does.
+        plain.run(connecting(plain, device.login()[0]))
+    connected(device)
+    return face
+
+
+async def _online(device, problem, face):
+    from .connection import begin, failed, refused
+
+    while True:
+        if problem:
+            await asyncio.sleep_ms(failed(device, problem))
+        await asyncio.sleep_ms(begin(device))
+        try:
+            if device.asking:
+                device.asking = not device.registered()
+                device.register()
+                problem = None
+                continue
+            face = await _connect(device, face)
+            device.since = time.ticks_ms()
+            return face
+        except ConfigError:
+            raise
+        except IotError as e:
+            problem = e
+            refused(device, e)
+
+
+async def run(
+    on_connect=None, on_message=None, on_idle=None, device_name=None, on_given_up=None
+):
+    """Bring the device online and keep it there, for ever: as `device.run`.
+
+    The functions may be coroutines, and are given a `Session` of this module.
+    """
+    device = Device.load(device_name)
+    face = problem = None
+    try:
+        while True:
+            if device.record:
+                device.login()
+            face = await _online(device, problem, face)
+            plain = face.plain
+            try:
+                await _call(on_connect, face)
+                idle = time.ticks_ms()
+                while True:
+                    past = time.ticks_diff(time.ticks_ms(), idle)
+                    if not 0 <= past < 1000:
+                        past = 0
+                        idle = time.ticks_ms()
+                        await _call(on_idle, face)
+                    message = await face.wait(1000 - past)
+                    if message:
+                        await _call(on_message, face, *message)
+            except ConfigError:
+                raise
+            except IotError as e:
+                problem = e
+            if plain.given_up:
+                message = plain.given_up
+                plain.given_up = None
+                await _call(on_given_up, face, *message)
+    finally:
+        if face:
+            face.plain.close()
