@@ -12,7 +12,7 @@ def on_connect(session):
 
 
 def on_message(session, topic, payload):
-    print("message on", topic, payload)  # bytes both: not all that comes is text
+    print("message on", topic.decode(), payload)  # bytes: not all that comes is text
 
 
 try:

@@ -182,7 +182,7 @@ MQTT: dict[str, Mqtt] = {
         [],
     ),
     "a length of 256 MB": (
-        "wait",
+        "linger",
         Script([(0, OK + b"\x30\xff\xff\xff\x7f\x00\x02/tx")], stay=True),
         "NetworkError",
         "in time",

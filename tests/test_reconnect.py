@@ -242,7 +242,7 @@ def test_a_platform_that_falls_silent_is_noticed_by_its_missing_ping_answer(benc
     board = registered_board(bench, main)
     bench.mqtt.expect([Fault("stall", "down", 1700)])
     with board.power_on() as session:
-        assert session.wait(r"no answer to a ping; trying again", GUARD) == "until", session.output
+        assert session.wait(r"no answer in time; trying again", GUARD) == "until", session.output
         assert session.wait(CONNECTED, GUARD, len(session.output)) == "until"
 
 

@@ -49,10 +49,14 @@ def connecting(session, packet, split=False):
     gc.collect()  # TLS is about to want large pieces of memory
     yield from opening(session, session.server, session.port, ms, session.context, split)
     yield from session.sock.sending(packet, b"", session.timeout)
-    while not session.answer:
-        if not session.receive():
-            yield select.POLLIN, left(until)
-    if session.answer >> 24 != 2:
+    unread = len(session.inbox)
+    try:
+        while not session.answer:
+            if not session.receive():
+                yield select.POLLIN, left(until)
+    except ProtocolError:
+        unread = None
+    if session.answer >> 24 != 2 or len(session.inbox) != unread:
         raise ProtocolError("connect: the answer is not a CONNACK")
     code = session.answer & 0xFF
     if code:

@@ -261,6 +261,8 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
                 # The platform closes after one and a half intervals without a packet, and the
                 # application may come by but once an interval.
                 self.due = self.keepalive * 400 - time.ticks_diff(now, self._proved)
+                if self._left or self._start < self._end:  # inside a packet
+                    self.due = min(self.due, self._patience(self.sock.heard))
                 if self.due <= 0:
                     self._asked = now
                     yield from self.sock.sending(self._begin(0xC0, 0), b"", self.timeout)
@@ -342,11 +344,15 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
                 self._start = 0
                 self._end = size
             room = memoryview(data)[self._end :]
-        count = self.sock.io.readinto(room)
+        sock = self.sock
+        sock.dry = False
+        count = 0 if sock.over else sock.io.readinto(room)
         if count is None:
             return False
         if count <= 0:
             raise OSError(-count or errno.ECONNRESET)
+        # TLS that gave less, although the stream below it was not dry, has said goodbye.
+        sock.over = count < len(room) and sock.io is not sock and not sock.dry
         if self._left:
             self._piece(room[:count])
         else:
@@ -369,13 +375,15 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
                 break
             shift += 7
         stop = at + size
-        if stop > end and stop - start <= _IN:
-            return False
         kind = data[start] >> 4
         view = memoryview(data)
         if kind != _PUBLISH:
-            if (kind, size) not in ((2, 2), (4, 2), (9, 3), (13, 0)):
+            if (kind, size) not in ((2, 2), (4, 2), (9, 3), (13, 0)) or (
+                kind == _CONNACK and self.answer
+            ):
                 raise ProtocolError("a packet of a kind that nobody asked for")
+            if stop > end:
+                return False
             self._start = stop
             self._proved = time.ticks_ms()
             self._asked = None
@@ -385,10 +393,12 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
                     value &= 0xFF  # the other byte tells of a session, which is always new
                 self.answer = kind << 24 | (value << 8 if kind == _PUBACK else value)
             return True
+        if stop > end and stop - start <= _IN:
+            return False
         name = at + 2
         at = name + (data[at] << 8 | data[at + 1])
         body = at + (2 if data[start] & 6 else 0)
-        if size < 2 or body > stop or data[start] & 6 == 6:
+        if size < 2 or body > stop or data[start] & 4:  # QoS 2 is not known here
             raise ProtocolError("a message whose lengths contradict each other")
         if body > end:
             raise ProtocolError("a message's topic is too long")

@@ -53,6 +53,7 @@ class Wire(io.IOBase):
         self.io = self  # the TLS stream above it, once there is one
         self.out = bytearray()
         self.until = None  # while a read may wait: its deadline, ticks_ms
+        self.dry = self.over = False  # see `Session.receive`
         self.heard = self.moved = time.ticks_ms()  # when a byte came, and went either way
         self.poll = select.poll()
         self.poll.register(sock, select.POLLIN)
@@ -70,8 +71,11 @@ class Wire(io.IOBase):
                 count = self.sock.readinto(buf)
                 if count:
                     self.heard = self.moved = time.ticks_ms()
-                if count is not None or self.until is None:
+                if count is not None:
                     return count
+                if self.until is None:
+                    self.dry = True
+                    return None
                 left = time.ticks_diff(self.until, time.ticks_ms())
                 if left <= 0:
                     return -errno.ETIMEDOUT

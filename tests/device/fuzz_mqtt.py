@@ -40,6 +40,7 @@ class Wire(wire.Wire):
 
     def __init__(self, data):
         self.io = self
+        self.dry = self.over = False
         self.data = memoryview(data)
         self.heard = self.moved = time.ticks_ms()
         self.left = len(data) + 300

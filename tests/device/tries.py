@@ -2,7 +2,7 @@
 
 /tries.json holds {"do": "register" | "connect", "ms": [deadline of each try], "devices":
 [[DeviceName, DeviceSecret or null], ...], "then": what a connected one does: null, "wait" for
-messages until none comes, "publish" with QoS 1, "subscribe"}.
+messages until none comes, "linger" for longer than a deadline, "publish" with QoS 1, "subscribe"}.
 
 Each device makes as many tries as there are deadlines; every one prints a line `try {"device":,
 "error": type or null, "text":, "code":, "retry":, "ms":, "waited": ms of it in which it waited for
@@ -82,6 +82,8 @@ def talk(session, then, got):
         session.publish("/sys/a/b/c", b"x", qos=1)
     elif then == "subscribe":
         session.subscribe("/sys/a/b/c")
+    elif then == "linger":
+        session.wait(2 * session.timeout)
     while then == "wait":
         message = session.wait(100)
         if message is None:
