@@ -86,6 +86,31 @@ def test_the_parts_of_compiled_code_are_told_apart() -> None:
     assert with_name["names"] - without["names"] == len("rather_long_name") - len("x")
 
 
+def test_a_connected_device_holds_little_heap(place: Place) -> None:
+    held = {stage.name: stage.heap / 1024 for stage in heap.stages(place, 0)}
+    assert held["connected"] <= limit("heap.connected")
+
+
+def test_a_first_boot_reads_the_flash_seldom(place: Place) -> None:
+    use = place.first_boot().checked().flash
+    assert use.reads <= limit("flash.reads.first")
+    assert use.bytes_read <= limit("flash.read.first")
+
+
+def test_a_later_boot_reads_the_flash_seldom(place: Place) -> None:
+    use = place.later_boot().checked().flash
+    assert use.reads <= limit("flash.reads.later")
+    assert use.bytes_read <= limit("flash.read.later")
+
+
+def test_a_board_whose_identity_was_replaced_often_reads_no_more(place: Place) -> None:
+    assert flash.aged(place, (1, 8, 15, 50)).reads <= limit("flash.reads.aged")
+
+
+def test_a_reconnect_hardly_reads_the_flash(place: Place) -> None:
+    assert flash.reconnect(place) <= limit("flash.reads.reconnect")
+
+
 def test_a_first_boot_does_not_wear_the_flash(place: Place) -> None:
     assert place.first_boot().checked().flash_operations <= limit("flash.writes.first")
 

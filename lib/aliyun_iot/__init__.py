@@ -5,8 +5,6 @@ Start at `aliyun_iot.device`. The README's "Layout" shows the modules and which 
 
 import sys
 
-from micropython import const
-
 __version__ = "0.1.0"
 
 # `import time` looks for time.py and time.mpy in all of sys.path before it takes the firmware's
@@ -97,8 +95,6 @@ time_source: "str | None" = None
 authenticated answer's Date; "floor": nobody told, certificates may seem not yet valid; "expired":
 a certificate seemed to be, so NTP may have lied; None."""
 
-_OFTEN = const(4096)  # bytes; collect this often while code is loaded: fewer holes between it
-
 log_level = 1
 """0: the package prints nothing; 1: what happens to the identity and the connection."""
 
@@ -146,18 +142,16 @@ def phase(what, *args):
 
     A device's life has phases (network up, identity loaded, registered, connected) whose code is
     not needed again for days. What a phase loads is found by looking at `sys.modules` before and
-    after it; what was there before stays. Garbage is collected often meanwhile, so that what stays
-    lies close together, and once more at the end.
+    after it; what was there before stays. Garbage is collected before and after, so that what
+    stays lies close together.
     """
     before = list(sys.modules)
-    threshold = gc.threshold()
-    gc.threshold(_OFTEN)
+    gc.collect()
     try:
         name, _, function = ("aliyun_iot." + what).rpartition(".")
         __import__(name)
         return getattr(sys.modules[name], function)(*args)
     finally:
-        gc.threshold(threshold)
         for name in list(sys.modules):
             if name not in before and name.startswith("aliyun_iot."):
                 parent, _, leaf = name.rpartition(".")

@@ -12,7 +12,7 @@ flash, a registration (once in a board's life) and joining a Wi-Fi network that 
 
 import asyncio
 
-from . import ConfigError, IotError, NetworkError, RefusedError, phase, select, time
+from . import ConfigError, IotError, NetworkError, RefusedError, select, time
 from . import session as _session  # noqa: F401 - stays, where a phase would unload it
 from .device import Device
 from .wire import broken
@@ -29,7 +29,9 @@ class Session:
         self.plain = session
         self.topic = session.topic
         self._lock = asyncio.Lock()  # one exchange at a time
-        self._came = asyncio.Event()  # something was received, for those who do not wait themselves
+        self._came = (
+            asyncio.Event()
+        )  # something was received, for those who do not wait themselves
         self._waiting = False  # whether a task waits on the socket: asyncio takes only one
 
     async def publish(self, topic, payload, qos=0):
@@ -146,9 +148,7 @@ async def _online(device, problem, face):
             refused(device, e)
 
 
-async def run(
-    on_connect=None, on_message=None, on_idle=None, device_name=None, on_given_up=None
-):
+async def run(on_connect=None, on_message=None, on_idle=None, device_name=None, on_given_up=None):
     """Bring the device online and keep it there, for ever: as `device.run`.
 
     The functions may be coroutines, and are given a `Session` of this module.

@@ -55,7 +55,7 @@ def connecting(session, packet, split=False):
             if not session.receive():
                 yield select.POLLIN, left(until)
     except ProtocolError:
-        unread = None
+        unread = -1
     if session.answer >> 24 != 2 or len(session.inbox) != unread:
         raise ProtocolError("connect: the answer is not a CONNACK")
     code = session.answer & 0xFF

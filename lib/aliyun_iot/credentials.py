@@ -129,7 +129,8 @@ def connect_packet(client_id, username, password, keepalive):
 
 def prepare(product, record):
     """What a connect takes: the CONNECT packet as bytes, the host, the ProductKey."""
-    packet = connect_packet(*login(product, record), product["keepalive"])
+    client_id, user, password = login(product, record)
+    packet = connect_packet(client_id, user, password, product["keepalive"])
     key = record.get("productKey") or product.get("productKey")
     return packet, host(product, key), key
 

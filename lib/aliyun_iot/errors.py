@@ -15,13 +15,13 @@ A caller's own mistake is a ValueError or TypeError, raised before anything is s
 hold a secret, nor anything that was received: they reach logs.
 """
 
+from . import BusyError as BusyError
+from . import ConfigError as ConfigError
+from . import Fatal as Fatal
 from . import IotError as IotError
-from . import Retryable as Retryable
 from . import NetworkError as NetworkError
 from . import ProtocolError as ProtocolError
-from . import BusyError as BusyError
-from . import Fatal as Fatal
-from . import ConfigError as ConfigError
-from . import TlsError as TlsError
-from . import StoreError as StoreError
 from . import RefusedError as RefusedError
+from . import Retryable as Retryable
+from . import StoreError as StoreError
+from . import TlsError as TlsError

@@ -3,7 +3,7 @@
 from micropython import const
 
 from . import ProtocolError, errno, time
-from .wire import broken, drive, opening
+from .wire import Wire, broken, drive, opening
 
 _HEAD = const(4096)  # most bytes of status line and headers together, interim answers included
 _LINE = const(256)  # bytes of a header line that are looked at
@@ -29,7 +29,7 @@ def _bad(what):
 
 
 def _number(text, base):
-    # int() alone would also take "-1", "+1", "0x1" and "1_0". Zeros before it are legal (RFC 9112).
+    # int() alone would also take "-1", "+1", "0x1" and "1_0". Zeros first are legal (RFC 9112).
     if not text or len(text.lstrip(b"0")) > 7:
         raise _bad("bad length")
     for char in text.lower():
@@ -139,7 +139,7 @@ def read_answer(stream):
 class _Exchange:
     """What `read_answer` reads from: TLS over a wire that waits, up to its deadline."""
 
-    sock = None
+    sock: "Wire"
 
     def readline(self, most):
         return self.sock.io.readline(most)
@@ -171,5 +171,5 @@ def post(host, port, path, body, context, ms):
     except OSError as e:
         raise broken(e, host)
     finally:
-        if exchange.sock:
+        if hasattr(exchange, "sock"):
             exchange.sock.io.close()

@@ -8,7 +8,7 @@ every instant either the old record or a complete new one can be loaded.
 
 from micropython import const
 
-from . import StoreError, binascii, errno, json, loads, os
+from . import StoreError, binascii, errno, frozen, json, loads, os
 
 UNREADABLE = "cannot be read"
 _NEW = const(".new")
@@ -114,7 +114,10 @@ def save(path, record):
     """Put `record` (dict of str to str) at `path`, with its check; see `replace`."""
     record = dict(record)
     record["check"] = _check(record)
+    old = _read(path)[0]
     replace(path, json.dumps(record).encode())
+    if old and not path.rfind("/"):
+        _tidy()
 
 
 def replace(path, data):
@@ -133,3 +136,31 @@ def replace(path, data):
             raise StoreError(path + ": flash did not keep what was written")
     except OSError as e:
         raise StoreError("{}: cannot be written (error {})".format(path, e.args[0]))
+
+
+def _tidy():
+    """Have littlefs write the log of `/` anew, without what is out of date.
+
+    Each look-up of a file, and so each import, reads that log from end to end and back again: a
+    record that was replaced fifteen times makes a boot read the flash five times as often.
+    littlefs compacts a log when its block is full, so it is filled.
+    """
+    try:
+        flash = frozen("flashbdev").bdev
+    except ImportError:
+        return  # not an ESP32
+    head = bytearray(8)
+    before = None
+    name = "/" + "-" * 200
+    try:
+        for _ in range(20):
+            # The log of `/` lies in block 0 or 1, the newer one having the higher revision.
+            flash.readblocks(0, memoryview(head)[:4], 0)
+            flash.readblocks(1, memoryview(head)[4:], 0)
+            if before not in (None, bytes(head)):
+                break
+            before = bytes(head)
+            open(name, "wb").close()
+            os.remove(name)
+    except OSError:
+        pass  # a full flash, or no littlefs: it stays as it is

@@ -1,13 +1,12 @@
 """Dynamic registration of a directly connected device over HTTPS.
 
 SPEC "Dynamically register a directly connected device based on unique-certificate-per-product
-authentication". All but `register` and `enrol` is pure: it builds the request and reads the answer.
+authentication". All but `register` and `enrol` is pure: builds the request, reads the answer.
 """
 
 from micropython import const
 
 from . import BusyError, ProtocolError, RefusedError, loads, log, os, phase, time_is_set
-from .records import is_secret, save
 
 PATH = "/auth/register/device"
 
@@ -79,6 +78,8 @@ def device_secret(status, data, product_key, device_name):
         raise ProtocolError("registration: HTTP status {}, no result code".format(status))
     if code != 200:
         raise refusal(code)
+    from .records import is_secret  # not before: while TLS is up, room is scarce
+
     granted = answer.get("data")
     if not isinstance(granted, dict):
         raise ProtocolError("registration: no data in the answer")
@@ -101,7 +102,9 @@ def register(product, random, context, ms):
     key = product["productKey"]
     name = product["deviceName"]
     # Each goes before the next comes: the handshake wants their room.
-    form = phase("registration.body", key, name, product["productSecret"], product["signMethod"], random)
+    form = phase(
+        "registration.body", key, name, product["productSecret"], product["signMethod"], random
+    )
     port = product["registerPort"]
     status, answer, date = phase("https.post", host(product), port, PATH, form, context, ms)
     secret = device_secret(status, answer, key, name)
@@ -117,6 +120,8 @@ def enrol(device):
     record, date = phase(module + ".register", product, random, context, device.timeout)
     if date and not time_is_set():
         phase("network.heed", date)
+    from .records import save
+
     save("/device.json", record)
     log("registered as {}; identity stored".format(record["deviceName"]))
     device.record = record

@@ -7,7 +7,6 @@ and is answered with a client id and a deviceToken. All but `register` is pure.
 
 from . import NetworkError, ProtocolError, RefusedError, json, phase, time
 from .session import Session
-from .records import is_secret
 
 _IOTHUB = ".mqtt.iothub.aliyuncs.com"
 
@@ -51,6 +50,8 @@ def device_certificate(topic, payload, product_key, device_name):
     """
     if topic not in (b"/ext/register", b"/ext/regnwl"):
         return None
+    from .records import is_secret
+
     try:
         granted = json.loads(payload)
     except (ValueError, UnicodeError):
@@ -83,8 +84,8 @@ def connect_packet(product, random):
     from . import credentials as login
 
     host = login.host(product, product["productKey"])
-    packet = login.connect_packet(*credentials(product, host, random), product["keepalive"])
-    return host, packet
+    client_id, user, password = credentials(product, host, random)
+    return host, login.connect_packet(client_id, user, password, product["keepalive"])
 
 
 def register(product, random, context, ms):

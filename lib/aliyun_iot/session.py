@@ -7,7 +7,7 @@ Every exchange is written once, as a generator that yields (event, ms) where it 
 from micropython import const
 
 from . import NetworkError, ProtocolError, RefusedError, errno, frozen, log, phase, select, time
-from .wire import broken, drive
+from .wire import Wire, broken, drive
 
 _IN = const(256)  # bytes read ahead; a packet that fits is taken in at once
 _FIRST = const(1024)  # bytes of a message that leave in one piece with its head
@@ -23,6 +23,7 @@ _SUBACK = const(0x9)
 _PINGRESP = const(0xD)
 _REFUSED = const(0x80)  # SUBACK's return code for "no"
 
+
 def _checked(topic):
     """A topic, str or bytes, as bytes. Raises ValueError for what cannot be one."""
     topic = topic.encode() if isinstance(topic, str) else bytes(topic)
@@ -33,7 +34,7 @@ def _checked(topic):
         good = 0 < len(topic) <= most and b"\0" not in topic
     except UnicodeError:
         good = False
-    if not good or topic.count(b"/") > _SLASHES and most == _TOPIC:
+    if not good or (topic.count(b"/") > _SLASHES and most == _TOPIC):
         raise ValueError("topic: expected 1 to 128 bytes of UTF-8 without NUL, 7 slashes at most")
     return topic
 
@@ -52,13 +53,17 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
     or TypeError before anything is sent; the session goes on.
     """
 
+    sock: "Wire"
+    pid: int
+
     timeout = 10000  # milliseconds without progress, in one exchange with the platform
     connect_timeout = 20000  # milliseconds for connection, TLS handshake and CONNACK together
     limit = 8192  # longest message kept, bytes; a longer one is read off and dropped
 
     def __init__(self, product_key, device_name, host, port, keepalive, context):
         super().__init__(b"", host, port, keepalive=keepalive)
-        self.sock = self.cb = None
+        self.sock = None  # type: ignore[assignment]
+        self.cb = None
         self.product_key = product_key
         self.device_name = device_name
         self.context = context
@@ -153,11 +158,12 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
         """Let go of the connection, without a goodbye, and begin anew."""
         if self.sock:
             self.sock.io.close()  # frees what Mbed TLS holds outside the Python heap, too
-        self.sock = None
+        self.sock = None  # type: ignore[assignment]
         # Packet ids of the messages in the inbox: bytes, empty for QoS 0 and another connection's.
         self._pids = [b""] * len(self.inbox)
         self._start = self._end = 0
-        self._long = None  # (topic, packet id, reader, buffer): a packet longer than `_in`
+        # (topic, packet id, reader, buffer) of a packet longer than `_in`.
+        self._long = None  # type: ignore[var-annotated]
         self._left = 0  # bytes of it still to come
         self._acks = b""  # PUBACKs to be sent
         self._taken = b""  # packet id of the message that the application is at
@@ -192,10 +198,9 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
             topic = _checked(topic)
             if isinstance(payload, str):
                 payload = payload.encode()
-            elif not isinstance(payload, (bytes, bytearray)):
-                # A buffer of wider items has another length in items than in bytes.
-                if len(bytes(memoryview(payload)[:1])) > 1:
-                    raise TypeError("payload: expected a buffer of bytes, not of wider items")
+            # A buffer of wider items has another length in items than in bytes.
+            if len(bytes(memoryview(payload)[:1])) > 1:
+                raise TypeError("payload: expected a buffer of bytes, not of wider items")
             if b"+" in topic or b"#" in topic:
                 raise ValueError("topic: expected one without wildcards")
             if len(payload) > _PAYLOAD:
@@ -218,7 +223,7 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
         try:
             yield from self.sock.sending(head, payload[first:], self.timeout)
             if qos:
-                # What the network may still hold of it when the last byte has left: 64 kB at 8 kB/s.
+                # The network may hold some of it when the last byte has left: 64 kB at 8 kB/s.
                 yield from self._answered(_PUBACK, min(size, 65536) >> 3)
                 self.unacked = None
         finally:
@@ -333,7 +338,7 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
             return True
         at = 0
         if self._left:
-            data = self._long[3] or data
+            data = self._long[3] or data  # type: ignore[index]
             if data is not self._in:
                 at = len(data) - self._left
             room = memoryview(data)[at : min(len(data), at + self._left)]
@@ -422,7 +427,7 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
 
     def _piece(self, piece):
         """Take in a piece of a long message, which is in its buffer already if it has one."""
-        topic, pid, reader, buffer = self._long
+        topic, pid, reader, buffer = self._long  # type: ignore[misc]
         self._left -= len(piece)
         if reader:
             reader(piece, self._left)

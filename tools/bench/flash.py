@@ -2,42 +2,41 @@
 
 Code: the .mpy files as mpy-cross makes them, -O0 with line numbers (what `make image` builds) and
 -O3 without; file system overhead is not counted. "Direct device" is everything that boot.py and
-`aliyun_iot.device` can ever import; "gateway" is what `aliyun_iot.gateway` needs beside that.
+`aliyun_iot.device` can load but registration over MQTT; "gateway" is what `aliyun_iot.gateway`
+needs beside that.
 
-Writes: programs and erases of the littlefs2 block device of 4,096-byte blocks during one power
-cycle, as the simulated board counts them, registration and first property post included.
+Block device: operations on the littlefs2 partition with its 4,096-byte blocks during one power
+cycle, up to the first property post, as the simulated board counts them. Reads are what a chip
+pays for: each stops both cores and switches the cache off. Most of them are look-ups: each goes
+down from `/` and reads each folder's log on its way from end to end. So a boot's reads grow as
+the log of `/` does, until littlefs writes it anew; "aged" is the worst of a board whose
+device.json was replaced 1 to 50 times.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tools.bench.floors import flash_parts
-from tools.bench.modules import direct, gateway
-from tools.bench.place import OPTIMISE, Flow, Place
+from tools.bench.modules import direct, gateway, sources
+from tools.bench.place import BOOT_SECONDS, OPTIMISE, PRODUCT_KEY, Flow, Place
 from tools.bench.results import Section, Table, number
 from tools.board import FlashUse
 from tools.image import compile_source
-from tools.layout import PACKAGE
 
 
 def sizes(optimise: int) -> dict[str, int]:
     """Module -> bytes of its .mpy."""
     return {
-        path.stem: len(compile_source(path.read_bytes(), path.name, optimise))
-        for path in sorted(PACKAGE.glob("*.py"))
+        name: len(compile_source(path.read_bytes(), path.name, optimise))
+        for name, path in sources().items()
     }
 
 
 def totals(optimise: int) -> dict[str, int]:
     """Bytes of .mpy: of a direct device, and of everything."""
     found = sizes(optimise)
-    return {
-        "direct": found["__init__"] + sum(found[name] for name in direct()),
-        "all": sum(found.values()),
-    }
-
-
-def _direct_sizes() -> list[tuple[int, dict[str, int]]]:
-    return [(totals(optimise)["direct"], sizes(optimise)) for optimise in OPTIMISE]
+    return {"direct": sum(found[name] for name in direct()), "all": sum(found.values())}
 
 
 def uses(place: Place, quick: bool) -> dict[str, FlashUse]:
@@ -46,14 +45,51 @@ def uses(place: Place, quick: bool) -> dict[str, FlashUse]:
     found = {
         "first boot": _run(place.first_boot()),
         "later boot": _run(place.later_boot()),
+        "later boot, aged": aged(place, range(1, 51, 7 if quick else 1)),
+        "naive script, first boot": _run(place.naive_first_boot()),
+        "naive script, later boot": _run(place.naive_later_boot()),
     }
     few, many = _run(place.gateway(base)), _run(place.gateway(more))
     found["one sub-device more"] = FlashUse(
         many.programs - few.programs,
         many.erases - few.erases,
-        bytes_programmed=many.bytes_programmed - few.bytes_programmed,
+        many.reads - few.reads,
+        many.bytes_read - few.bytes_read,
+        many.bytes_programmed - few.bytes_programmed,
     )
     return found
+
+
+def aged(place: Place, replaced: Iterable[int]) -> FlashUse:
+    """The later boot with the most reads, of boards whose device.json was replaced so often."""
+    flow = place.later_boot()
+    board = flow.board()
+    worst, done = FlashUse(), 0
+    for count in sorted(replaced):
+        with board.power_on() as session:
+            session.wait(flow.done, BOOT_SECONDS)
+            session.send("\x03")
+            session.repl("from aliyun_iot import records")
+            session.repl("record, _ = records.load('/device.json', lambda record: None)")
+            session.repl(f"for _ in range({count - done}): records.save('/device.json', record)\r")
+        done = count
+        use = board.boot(flow.done, BOOT_SECONDS).flash
+        worst = max(worst, use, key=lambda use: use.reads)
+    return worst
+
+
+def reconnect(place: Place) -> int:
+    """Reads between the loss of a connection and the first message of the next."""
+    flow = place.later_boot()
+    board = flow.board()
+    board.hurry = 1000
+    with board.power_on() as session:
+        session.wait(flow.done, BOOT_SECONDS)
+        before, said = session.flash.reads, len(session.output)
+        place.platform.disconnect(PRODUCT_KEY, board.mac)
+        if session.wait(flow.done, BOOT_SECONDS, said) != "until":
+            raise RuntimeError(f"no reconnect: {session.output}")
+        return session.flash.reads - before
 
 
 def _run(flow: Flow) -> FlashUse:
@@ -75,9 +111,6 @@ def section(place: Place, quick: bool) -> Section:
         part.figures[f"flash.{what}.O3"] = totals(3)[what]
         label = "direct device together" if what == "direct" else "everything together"
         rows.append((label, "", number(totals(0)[what]), number(totals(3)[what])))
-    without = [size - found["registration_mqtt"] for size, found in _direct_sizes()]
-    label = "direct device without registration over MQTT"
-    rows.append((label, "", number(without[0]), number(without[1])))
     part.tables.append(Table("Bytes of .mpy", ("module", "needed by", "-O0", "-O3"), rows))
     parts = {optimise: flash_parts(optimise) for optimise in OPTIMISE}
     part.tables.append(
@@ -96,15 +129,27 @@ def section(place: Place, quick: bool) -> Section:
         "meet it."
     )
     found = uses(place, quick)
+    for name, flow in (
+        ("first", "first boot"),
+        ("later", "later boot"),
+        ("aged", "later boot, aged"),
+        ("first.naive", "naive script, first boot"),
+        ("later.naive", "naive script, later boot"),
+    ):
+        part.figures[f"flash.reads.{name}"] = found[flow].reads
+        part.figures[f"flash.read.{name}"] = found[flow].bytes_read
+    part.figures["flash.reads.reconnect"] = reconnect(place)
     part.figures["flash.writes.first"] = found["first boot"].programs + found["first boot"].erases
     part.figures["flash.writes.later"] = found["later boot"].programs + found["later boot"].erases
     part.tables.append(
         Table(
             "The block device during one power cycle",
-            ("flow", "programs", "erases", "bytes programmed"),
+            ("flow", "reads", "bytes read", "programs", "erases", "bytes programmed"),
             [
                 (
                     name,
+                    number(use.reads),
+                    number(use.bytes_read),
                     number(use.programs),
                     number(use.erases),
                     number(use.bytes_programmed),

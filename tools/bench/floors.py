@@ -13,12 +13,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from tools.bench.modules import direct
+from tools.bench.modules import direct, sources
 from tools.bench.place import BOOT_SECONDS, DEVICE, Place, script_text
 from tools.image import compile_source
-from tools.layout import PACKAGE
 
-CODE = "code of device, session, wire, errors, log"  # as device/parts.py tells it
+CODE = "code of the package"  # as device/parts.py tells it
 NAMES = "interned names"
 TOGETHER = "together"
 _BYTES = re.compile(r"n_total_bytes=(\d+)")
@@ -109,7 +108,7 @@ def _skip_constant(reader: _Reader) -> None:
 def flash_parts(optimise: int) -> Counter[str]:
     """Bytes of names, texts and code of all .mpy files of a direct device."""
     found: Counter[str] = Counter()
-    for name in ("__init__", *direct()):
-        source = (PACKAGE / f"{name}.py").read_bytes()
-        found += mpy_parts(compile_source(source, f"{name}.py", optimise))
+    for name in direct():
+        path = sources()[name]
+        found += mpy_parts(compile_source(path.read_bytes(), path.name, optimise))
     return found

@@ -197,11 +197,13 @@ def section(place: Place, quick: bool) -> Section:
             [(number(count), f"{heap:.2f}") for count, heap in found.items()],
         )
     )
+    held = stages(place, 0)
+    part.figures["heap.connected"] = next(s.heap for s in held if s.name == "connected") / 1024
     part.tables.append(
         Table(
             "Heap in use during a first boot (-O0), garbage collected, above the board at rest",
             ("after", "wK"),
-            [(stage.name, f"{stage.heap / 1024:.2f}") for stage in stages(place, 0)],
+            [(stage.name, f"{stage.heap / 1024:.2f}") for stage in held],
         )
     )
     parts = {what: size / WORD / 1024 for what, size in heap_parts(place, rest * WORD * 1024)}

@@ -1,55 +1,97 @@
-"""The package's modules: which need which, which are for direct devices, which for gateways."""
+"""The package's modules: which need which, which are for direct devices, which for gateways.
+
+A module is named as after `aliyun_iot.`: "device", "gateway.talk"; a package by its folder.
+"""
 
 from __future__ import annotations
 
 import ast
 import functools
+from collections.abc import Iterator
+from pathlib import Path
 
 from tools.layout import PACKAGE
 
 GATEWAY = "gateway"
-DIRECT = "device"
+DIRECT = ("device", "network")
+"""What main.py and boot.py name."""
 
 
 @functools.cache
-def needs() -> dict[str, set[str]]:
-    """Module -> the package's modules that it imports, anywhere in its text."""
-    names = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
-    found: dict[str, set[str]] = {}
-    for name in sorted(names):
-        found[name] = set()
-        for node in ast.walk(ast.parse((PACKAGE / f"{name}.py").read_text("utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.level == 1:
-                listed = [node.module] if node.module else [alias.name for alias in node.names]
-                found[name] |= {module for module in listed if module in names}
+def sources() -> dict[str, Path]:
+    """Module -> its file; the package itself is "__init__"."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" and parts[:-1] else parts)] = path
     return found
 
 
-def used_by(name: str) -> set[str]:
-    """The module itself and all that it ever imports."""
+def _imports(name: str, tree: ast.Module) -> Iterator[tuple[str, bool]]:
+    """(module, whether it is loaded for a phase only), as far as they are the package's."""
+    is_package = sources()[name].name == "__init__.py"
+    here = [] if name == "__init__" else name.split(".")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            up = node.level - 1 if is_package else node.level
+            base = here[: len(here) - up] if name != "__init__" else []
+            base = base + (node.module.split(".") if node.module else [])
+            for alias in node.names:
+                for candidate in (".".join([*base, alias.name]), ".".join(base)):
+                    if candidate in sources():
+                        yield candidate, False
+                        break
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "phase"
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            yield str(node.args[0].value).rpartition(".")[0], True
+
+
+@functools.cache
+def arrows(name: str) -> dict[str, bool]:
+    """The package's modules that this one loads -> whether only for a phase."""
+    tree = ast.parse(sources()[name].read_text("utf-8"))
+    found: dict[str, bool] = {}
+    for module, passing in _imports(name, tree):
+        if module != name:
+            found[module] = found.get(module, True) and passing
+    if name == "registration":  # the one whose phase is named by a setting
+        found["registration_mqtt"] = True
+    return found
+
+
+def used_by(*names: str, without: tuple[str, ...] = ()) -> set[str]:
+    """The modules themselves and all that they ever load."""
     seen: set[str] = set()
-    left = {name}
+    left = set(names)
     while left:
         module = left.pop()
         seen.add(module)
-        left |= needs()[module] - seen
+        left |= set(arrows(module)) - seen - set(without)
     return seen
 
 
 def direct() -> list[str]:
-    """The modules that a directly connected device needs, boot.py's included."""
-    return sorted(used_by(DIRECT) | used_by("wifi"))
+    """The modules that a direct device registered over HTTPS needs, boot.py's included."""
+    return sorted({"__init__"} | used_by(*DIRECT, without=("registration_mqtt",)))
 
 
 def gateway() -> list[str]:
     """The modules that a gateway needs beside those of a direct device."""
-    return sorted(set(needs()) - set(direct()))
+    return sorted(name for name in sources() if name.split(".")[0] == GATEWAY)
 
 
 def import_order() -> list[str]:
-    """All modules, each after those that it needs (as far as that can be)."""
+    """All modules but the package itself, each after those that it needs as it is loaded."""
     order: list[str] = []
-    left = {name: set(modules) for name, modules in needs().items()}
+    left = {
+        name: {module for module, passing in arrows(name).items() if not passing}
+        for name in sources()
+        if name not in ("__init__", "aio")
+    }
     while left:
         ready = [n for n, modules in left.items() if not modules & set(left) - {n}]
         for name in sorted(ready) or sorted(left)[:1]:

@@ -93,10 +93,15 @@ class Session:
         """Whether the REPL waits for input, having answered all that was typed."""
         return self.at_repl and len(self.raw) > self._sent_at and self.raw.endswith(PROMPT)
 
-    def _count(self) -> None:
+    @property
+    def flash(self) -> FlashUse:
+        """What has been done to the flash in this power cycle so far."""
+        return self._counted() if self._interpreter.alive else self._use
+
+    def _counted(self) -> FlashUse:
         counts = struct.unpack("5I", (self.board.folder / "counters").read_bytes()[:20])
         use = self._use
-        self._use = FlashUse(
+        return FlashUse(
             use.programs + counts[0],
             use.erases + counts[1],
             use.reads + counts[2],
@@ -133,7 +138,7 @@ class Session:
     def _restart(self, cause: int, raw_repl: bool = False) -> None:
         """Start again without losing power."""
         self._interpreter.kill()
-        self._count()
+        self._use = self._counted()
         self.resets += 1
         self._interpreter = self._start(cause, raw_repl)
 
@@ -260,7 +265,7 @@ class Session:
         """Cut the power now."""
         if self._interpreter.alive:
             self._interpreter.kill()
-            self._count()
+            self._use = self._counted()
 
     def result(self, ending: Ending) -> BootResult:
         """The account of this power cycle, which must be over."""

@@ -82,10 +82,12 @@ def _compact(fs: LittleFS, folder: str) -> None:
     if not names:
         return
     path = f"{folder.rstrip('/')}/{names[0]}"
-    before = fs.context.erases
+    flash = fs.context
+    assert isinstance(flash, _Flash)
+    before = flash.erases
     for _ in range(2 * BLOCK_SIZE // PROGRAM_SIZE):
         fs.setattr(path, "c", b"-")
-        if fs.context.erases > before:
+        if flash.erases > before:
             break
     fs.removeattr(path, "c")
 
@@ -98,7 +100,7 @@ def make_image(files: Mapping[str, bytes], layout: FlashLayout) -> bytes:
     for path in sorted(set(files) - set(code)):
         _put(fs, path, files[path])
     _compact(fs, "/")
-    # littlefs looks for an entry from the end of the log: /lib is looked for most, so it comes last.
+    # littlefs looks for an entry from the end of the log: /lib, looked for most, comes last.
     for path in code:
         _put(fs, path, files[path])
     for folder, _, _ in list(fs.walk("/")):

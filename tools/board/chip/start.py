@@ -79,7 +79,17 @@ def _mount(device):
 def _replace_modules(rom):
     """Put the chip's modules where `import` looks first, under both of their names."""
     sys.path[:] = [rom + "/chip"]
-    for name in ("time", "socket", "os", "machine", "network", "esp32", "esp", "ntptime"):
+    for name in (
+        "time",
+        "socket",
+        "os",
+        "machine",
+        "network",
+        "esp32",
+        "esp",
+        "ntptime",
+        "flashbdev",
+    ):
         gc.collect()  # each fills the holes that the one before left behind
         sys.modules[name] = __import__(name)
     gc.collect()
@@ -140,6 +150,7 @@ def start(folder, control, rom, raw_repl, cut, when, bad, worn, hurry=1):
     _replace_modules(rom)
     if hurry > 1:
         link.load("hurry").install(sys.modules["time"], hurry)
+    sys.modules["flashbdev"].bdev = device
     _mount(device)
     sys.path[:] = ["", ".frozen", rom + "/frozen", "/lib"]
     _import_as_the_chip(sys.path)
