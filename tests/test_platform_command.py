@@ -14,7 +14,7 @@ from platform_clients import PK, PS, SUB, MqttClient, post, registration_form
 from platform_process import DEADLINE, DN, FREE_PORTS, GATEWAY, Running
 
 from tools.iot_platform import LocalPlatform
-from tools.iot_platform.commands import Commands, Quit
+from tools.iot_platform.process.commands import Commands, Quit
 from tools.layout import ROOT
 
 

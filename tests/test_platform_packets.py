@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from platform_clients import PK, PS, MqttClient, post, registration_form
 
-from tools.iot_platform import LocalPlatform, packets
+from tools.iot_platform import LocalPlatform
+from tools.iot_platform.mqtt import packets
 
 DN, DS = "Example_dyn1", "KGQQFFlGinIipW9Xn7xQ5U6d6MokPZD4"
 

@@ -169,7 +169,7 @@ def test_a_running_platform_shows_no_secret(
 )
 def test_a_file_of_products_is_refused_without_repeating_it(tmp_path: Path, products: str) -> None:
     """In process: what the command prints is this exception's text."""
-    from tools.iot_platform.seed import SeedError, add_from_file
+    from tools.iot_platform.store.seed import SeedError, add_from_file
 
     secrets = Secrets()
     secrets.add("ProductSecret", PRODUCT_SECRET)

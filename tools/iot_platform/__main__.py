@@ -12,13 +12,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tools.iot_platform.behaviour import Behaviour
-from tools.iot_platform.certificates import Certificate
-from tools.iot_platform.commands import Commands, Quit
-from tools.iot_platform.live_log import LiveLog
-from tools.iot_platform.local import LocalPlatform
-from tools.iot_platform.options import SettingError, behaviour_help, change_behaviour
-from tools.iot_platform.seed import SeedError, add_device, add_from_file, read_identity
+from tools.iot_platform.network.certificates import Certificate
+from tools.iot_platform.process.commands import Commands, Quit
+from tools.iot_platform.process.live_log import LiveLog
+from tools.iot_platform.process.local import LocalPlatform
+from tools.iot_platform.process.options import SettingError, behaviour_help, change_behaviour
+from tools.iot_platform.rules.behaviour import Behaviour
+from tools.iot_platform.store.seed import SeedError, add_device, add_from_file, read_identity
 from tools.layout import BUILD
 
 _FOLDER = BUILD / "iot_platform"

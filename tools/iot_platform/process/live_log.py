@@ -8,7 +8,7 @@ import time
 from rich.console import Console
 from rich.text import Text
 
-from tools.iot_platform.record import Event
+from tools.iot_platform.store.record import Event
 
 _STYLES = {
     "register": "bold cyan",

@@ -8,14 +8,14 @@ import string
 import time
 from collections.abc import Iterable
 
-from tools.iot_platform.database import Database
-from tools.iot_platform.entities import Client, Device, Product
-from tools.iot_platform.names import (
+from tools.iot_platform.rules.names import (
     Identity,
     check_device_name,
     check_product_key,
     check_secret,
 )
+from tools.iot_platform.store.database import Database
+from tools.iot_platform.store.entities import Client, Device, Product
 
 _ALPHABET = string.ascii_letters + string.digits
 _DEVICE_COLUMNS = (

@@ -17,15 +17,15 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol
 
-from tools.iot_platform import packets
-from tools.iot_platform.behaviour import Behaviour
-from tools.iot_platform.credentials import Authenticator, ConnectRefused, Login
-from tools.iot_platform.faults import Faults
-from tools.iot_platform.names import Identity, topic_owner, topic_problem
-from tools.iot_platform.record import Record
-from tools.iot_platform.registration_session import answer_registration
-from tools.iot_platform.registry import Registry
-from tools.iot_platform.session import Kept, Session, close
+from tools.iot_platform.mqtt import packets
+from tools.iot_platform.mqtt.credentials import Authenticator, ConnectRefused, Login
+from tools.iot_platform.mqtt.registration_session import answer_registration
+from tools.iot_platform.mqtt.session import Kept, Session, close
+from tools.iot_platform.rules.behaviour import Behaviour
+from tools.iot_platform.rules.faults import Faults
+from tools.iot_platform.rules.names import Identity, topic_owner, topic_problem
+from tools.iot_platform.store.record import Record
+from tools.iot_platform.store.registry import Registry
 
 _logger = logging.getLogger(__name__)
 _FIRST_PACKET = 15.0

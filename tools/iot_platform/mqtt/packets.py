@@ -32,7 +32,7 @@ from amqtt.mqtt.subscribe import SubscribePacket  # type: ignore[import-untyped]
 from amqtt.mqtt.unsuback import UnsubackPacket  # type: ignore[import-untyped]
 from amqtt.mqtt.unsubscribe import UnsubscribePacket  # type: ignore[import-untyped]
 
-from tools.iot_platform.names import PAYLOAD_BYTES
+from tools.iot_platform.rules.names import PAYLOAD_BYTES
 
 _LONGEST = PAYLOAD_BYTES + 1024
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from tools.iot_platform.database import Database
-from tools.iot_platform.names import Identity
+from tools.iot_platform.rules.names import Identity
+from tools.iot_platform.store.database import Database
 
 Kind = Literal[
     "connection",  # a TCP connection; details: port, peer

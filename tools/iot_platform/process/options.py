@@ -6,7 +6,7 @@ import json
 from dataclasses import fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from tools.iot_platform.behaviour import Behaviour
+from tools.iot_platform.rules.behaviour import Behaviour
 
 
 class SettingError(Exception):

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tools.iot_platform.codes import Refusal
-from tools.iot_platform.gateway import Gateways, names, read_list, read_names
-from tools.iot_platform.names import Identity
-from tools.iot_platform.session import Session
-from tools.iot_platform.topology_services import check_sign
+from tools.iot_platform.alink.gateway import Gateways, names, read_list, read_names
+from tools.iot_platform.alink.topology_services import check_sign
+from tools.iot_platform.mqtt.session import Session
+from tools.iot_platform.rules.codes import Refusal
+from tools.iot_platform.rules.names import Identity
 
 _SYSTEM_TOPICS = re.compile(r"[|,]_ss=1[|,]")
 

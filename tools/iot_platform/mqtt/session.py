@@ -7,16 +7,16 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tools.iot_platform import packets
-from tools.iot_platform.credentials import Login
-from tools.iot_platform.names import (
+from tools.iot_platform.mqtt import packets
+from tools.iot_platform.mqtt.credentials import Login
+from tools.iot_platform.rules.names import (
     Identity,
     filter_matches,
     is_system_topic,
     topic_owner,
     topic_problem,
 )
-from tools.iot_platform.record import Record
+from tools.iot_platform.store.record import Record
 
 _SUBSCRIBE_TOPICS = 8
 _SUBSCRIPTIONS = 100

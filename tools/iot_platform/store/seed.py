@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tools.iot_platform.names import Identity
-from tools.iot_platform.registry import Registry
+from tools.iot_platform.rules.names import Identity
+from tools.iot_platform.store.registry import Registry
 
 
 class SeedError(Exception):

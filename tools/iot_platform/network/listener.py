@@ -13,8 +13,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from tools.iot_platform.faults import Faults
-from tools.iot_platform.record import Record
+from tools.iot_platform.rules.faults import Faults
+from tools.iot_platform.store.record import Record
 
 _HANDSHAKE = 15.0
 """Seconds a client has for its TLS handshake: an ESP32 takes up to five."""

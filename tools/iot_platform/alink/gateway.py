@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tools.iot_platform.behaviour import Behaviour
-from tools.iot_platform.broker import Broker
-from tools.iot_platform.codes import LOGIN_RATE, MESSAGES, Refusal
-from tools.iot_platform.names import Identity, is_device_name, is_product_key
-from tools.iot_platform.record import Record
-from tools.iot_platform.registry import Registry
-from tools.iot_platform.session import Session
-from tools.iot_platform.topology import Topology
+from tools.iot_platform.mqtt.broker import Broker
+from tools.iot_platform.mqtt.session import Session
+from tools.iot_platform.rules.behaviour import Behaviour
+from tools.iot_platform.rules.codes import LOGIN_RATE, MESSAGES, Refusal
+from tools.iot_platform.rules.names import Identity, is_device_name, is_product_key
+from tools.iot_platform.store.record import Record
+from tools.iot_platform.store.registry import Registry
+from tools.iot_platform.store.topology import Topology
 
 _RATE_WINDOW = 60.0
 

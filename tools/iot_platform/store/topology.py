@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tools.iot_platform.database import Database
-from tools.iot_platform.names import Identity
+from tools.iot_platform.rules.names import Identity
+from tools.iot_platform.store.database import Database
 
 
 class Topology:

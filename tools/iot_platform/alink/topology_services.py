@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tools.iot_platform.codes import MESSAGES, Refusal
-from tools.iot_platform.entities import Device
-from tools.iot_platform.gateway import Gateways, names, read_list, read_names, read_texts
-from tools.iot_platform.names import Identity
-from tools.iot_platform.registration import Registration
-from tools.iot_platform.session import Session
-from tools.iot_platform.signing import sign_method, verify
+from tools.iot_platform.alink.gateway import Gateways, names, read_list, read_names, read_texts
+from tools.iot_platform.mqtt.session import Session
+from tools.iot_platform.rules.codes import MESSAGES, Refusal
+from tools.iot_platform.rules.names import Identity
+from tools.iot_platform.rules.signing import sign_method, verify
+from tools.iot_platform.store.entities import Device
+from tools.iot_platform.store.registration import Registration
 
 _PROXY_FIELDS = ("productKey", "deviceName", "random", "sign", "signMethod")
 

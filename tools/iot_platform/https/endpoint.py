@@ -15,11 +15,11 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from tools.iot_platform.behaviour import Behaviour
-from tools.iot_platform.codes import MESSAGES, Refusal
-from tools.iot_platform.faults import Faults, RawHttp
-from tools.iot_platform.record import Record
-from tools.iot_platform.registration import Registration
+from tools.iot_platform.rules.behaviour import Behaviour
+from tools.iot_platform.rules.codes import MESSAGES, Refusal
+from tools.iot_platform.rules.faults import Faults, RawHttp
+from tools.iot_platform.store.record import Record
+from tools.iot_platform.store.registration import Registration
 
 PATH = "/auth/register/device"
 _LONGEST_BODY = 4096

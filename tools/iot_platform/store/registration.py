@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tools.iot_platform.behaviour import Behaviour
-from tools.iot_platform.codes import Refusal
-from tools.iot_platform.entities import Client, Device, Product
-from tools.iot_platform.names import Identity, is_device_name, is_product_key
-from tools.iot_platform.registry import Registry
-from tools.iot_platform.signing import sign_method, verify
+from tools.iot_platform.rules.behaviour import Behaviour
+from tools.iot_platform.rules.codes import Refusal
+from tools.iot_platform.rules.names import Identity, is_device_name, is_product_key
+from tools.iot_platform.rules.signing import sign_method, verify
+from tools.iot_platform.store.entities import Client, Device, Product
+from tools.iot_platform.store.registry import Registry
 
 _REQUIRED = ("productKey", "deviceName", "random", "sign", "signMethod")
 _UNSIGNED = ("sign", "signMethod")

@@ -12,14 +12,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tools.iot_platform import packets
-from tools.iot_platform.behaviour import Behaviour
-from tools.iot_platform.codes import MESSAGES, SESSION_ERROR, Refusal
-from tools.iot_platform.faults import Faults
-from tools.iot_platform.gateway import Gateways
-from tools.iot_platform.names import Identity, is_system_topic, topic_owner
-from tools.iot_platform.record import Record
-from tools.iot_platform.session import Session
+from tools.iot_platform.alink.gateway import Gateways
+from tools.iot_platform.mqtt import packets
+from tools.iot_platform.mqtt.session import Session
+from tools.iot_platform.rules.behaviour import Behaviour
+from tools.iot_platform.rules.codes import MESSAGES, SESSION_ERROR, Refusal
+from tools.iot_platform.rules.faults import Faults
+from tools.iot_platform.rules.names import Identity, is_system_topic, topic_owner
+from tools.iot_platform.store.record import Record
 
 _POST = re.compile(r"thing/(?:event/.+/post|deviceinfo/(?:update|delete))")
 _ID_MOST = 4294967295

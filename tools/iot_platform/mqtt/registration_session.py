@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 
-from tools.iot_platform import packets
-from tools.iot_platform.behaviour import Behaviour
-from tools.iot_platform.faults import Faults
-from tools.iot_platform.record import Record
-from tools.iot_platform.session import Session
+from tools.iot_platform.mqtt import packets
+from tools.iot_platform.mqtt.session import Session
+from tools.iot_platform.rules.behaviour import Behaviour
+from tools.iot_platform.rules.faults import Faults
+from tools.iot_platform.store.record import Record
 
 
 async def answer_registration(

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.iot_platform.live_log import line
-from tools.iot_platform.local import LocalPlatform
-from tools.iot_platform.names import Identity
-from tools.iot_platform.seed import SeedError, add_device, add_from_file, read_identity
+from tools.iot_platform.process.live_log import line
+from tools.iot_platform.process.local import LocalPlatform
+from tools.iot_platform.rules.names import Identity
+from tools.iot_platform.store.seed import SeedError, add_device, add_from_file, read_identity
 
 
 class Quit(Exception):

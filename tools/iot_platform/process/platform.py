@@ -7,24 +7,24 @@ import resource
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.iot_platform.behaviour import Behaviour
-from tools.iot_platform.broker import Broker
-from tools.iot_platform.certificates import Authority, Certificate, shared_authority
-from tools.iot_platform.codes import MESSAGES
-from tools.iot_platform.credentials import Authenticator
-from tools.iot_platform.database import Database
-from tools.iot_platform.faults import Faults
-from tools.iot_platform.gateway import Gateways
-from tools.iot_platform.https import Endpoint
-from tools.iot_platform.listener import Listener
-from tools.iot_platform.login_services import LoginServices
-from tools.iot_platform.names import Identity
-from tools.iot_platform.record import Record
-from tools.iot_platform.registration import Registration
-from tools.iot_platform.registry import Registry
-from tools.iot_platform.services import Services
-from tools.iot_platform.topology import Topology
-from tools.iot_platform.topology_services import TopologyServices
+from tools.iot_platform.alink.gateway import Gateways
+from tools.iot_platform.alink.login_services import LoginServices
+from tools.iot_platform.alink.services import Services
+from tools.iot_platform.alink.topology_services import TopologyServices
+from tools.iot_platform.https.endpoint import Endpoint
+from tools.iot_platform.mqtt.broker import Broker
+from tools.iot_platform.mqtt.credentials import Authenticator
+from tools.iot_platform.network.certificates import Authority, Certificate, shared_authority
+from tools.iot_platform.network.listener import Listener
+from tools.iot_platform.rules.behaviour import Behaviour
+from tools.iot_platform.rules.codes import MESSAGES
+from tools.iot_platform.rules.faults import Faults
+from tools.iot_platform.rules.names import Identity
+from tools.iot_platform.store.database import Database
+from tools.iot_platform.store.record import Record
+from tools.iot_platform.store.registration import Registration
+from tools.iot_platform.store.registry import Registry
+from tools.iot_platform.store.topology import Topology
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tools.iot_platform.names import Identity
+from tools.iot_platform.rules.names import Identity
 
 
 @dataclass(frozen=True)

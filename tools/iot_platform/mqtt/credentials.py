@@ -12,14 +12,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tools.iot_platform.behaviour import Behaviour
-from tools.iot_platform.codes import Refusal
-from tools.iot_platform.entities import Client, Device
-from tools.iot_platform.names import Identity, is_device_name, is_product_key
-from tools.iot_platform.packets import Connect
-from tools.iot_platform.registration import Registration
-from tools.iot_platform.registry import Registry
-from tools.iot_platform.signing import sign_method, verify
+from tools.iot_platform.mqtt.packets import Connect
+from tools.iot_platform.rules.behaviour import Behaviour
+from tools.iot_platform.rules.codes import Refusal
+from tools.iot_platform.rules.names import Identity, is_device_name, is_product_key
+from tools.iot_platform.rules.signing import sign_method, verify
+from tools.iot_platform.store.entities import Client, Device
+from tools.iot_platform.store.registration import Registration
+from tools.iot_platform.store.registry import Registry
 
 Auth = Literal["secret", "register", "regnwl", "connwl"]
 _CLIENT_ID = re.compile(r"(?P<id>[^|]{1,64})\|(?P<params>[^|]*)\|")

@@ -8,10 +8,10 @@ from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tools.iot_platform.behaviour import Behaviour
-from tools.iot_platform.certificates import Certificate
-from tools.iot_platform.names import Identity
-from tools.iot_platform.platform import Platform, Settings
+from tools.iot_platform.network.certificates import Certificate
+from tools.iot_platform.process.platform import Platform, Settings
+from tools.iot_platform.rules.behaviour import Behaviour
+from tools.iot_platform.rules.names import Identity
 
 T = TypeVar("T")
 Names = tuple[str, str]
