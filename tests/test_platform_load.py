@@ -7,21 +7,12 @@ import ssl
 import struct
 import time
 
-from platform_clients import PK, PS, client_id, hmac_hex, tls_context
+from platform_clients import PK, PS, connect_packet, tls_context
 
 from tools.iot_platform import LocalPlatform
 
 COUNT = 500
 DEADLINE = 60.0
-
-
-def connect_packet(device_name: str, secret: str) -> bytes:
-    ident = client_id(device_name, securemode=2, signmethod="hmacsha256", _ss=1)
-    content = f"clientId{device_name}deviceName{device_name}productKey{PK}"
-    fields = (ident, f"{device_name}&{PK}", hmac_hex("hmacsha256", secret, content))
-    body = b"\0\4MQTT\4\xc2\0\x3c"
-    body += b"".join(struct.pack("!H", len(text)) + text.encode() for text in fields)
-    return bytes([0x10, len(body) & 127 | 128, len(body) >> 7]) + body
 
 
 async def device(port: int, context: ssl.SSLContext, name: str, secret: str) -> bytes:

@@ -10,8 +10,8 @@ from tools.deploy import Plan
 from tools.faults.proxy import Fault
 from tools.faults.secrets import Secrets
 from tools.iot_platform import LocalPlatform
+from tools.iot_platform.mqtt.kept import Kept
 from tools.iot_platform.mqtt.packets import Connect, Publish
-from tools.iot_platform.mqtt.session import Kept
 from tools.iot_platform.rules.faults import RawHttp
 from tools.iot_platform.store.entities import Client
 from tools.iot_platform.store.record import Message
@@ -81,7 +81,7 @@ def test_what_holds_a_secret_does_not_show_it(tmp_path: Path) -> None:
     (unit,) = read_units(csv)
     files = {"/device.json": unit.device_json()}
     kept = Kept()
-    kept.queue("/sys/x", SECRET.encode())
+    kept.keep("/sys/x", SECRET.encode())
     with LocalPlatform() as platform:
         registry = platform.registry
         product = registry.add_product(KEY, SECRET, registration_free=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +13,10 @@ from tools.iot_platform.mqtt.session import Session
 from tools.iot_platform.rules.behaviour import Behaviour
 from tools.iot_platform.rules.codes import LOGIN_RATE, MESSAGES, Refusal
 from tools.iot_platform.rules.names import Identity, is_device_name, is_product_key
+from tools.iot_platform.rules.rate import Rate
 from tools.iot_platform.store.record import Record
 from tools.iot_platform.store.registry import Registry
 from tools.iot_platform.store.topology import Topology
-
-_RATE_WINDOW = 60.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,8 @@ class Gateways:
         """By topic without the gateway's names, such as /sys/thing/topo/add."""
         self._broker = broker
         self._online: dict[Identity, Online] = {}
-        self._logins: dict[Identity, deque[float]] = {}
+        self._of_session: dict[Session, dict[Identity, None]] = {}
+        self._logins = Rate()
         self._numbers = itertools.count(1)
 
     # Online state
@@ -66,7 +64,7 @@ class Gateways:
 
     def online(self, session: Session) -> list[Identity]:
         """The sub-devices online through a session."""
-        return [name for name, online in self._online.items() if online.session is session]
+        return list(self._of_session.get(session, ()))
 
     def set_online(self, session: Session, subdevice: Identity, system_topics: bool) -> None:
         """Brings a sub-device online; wherever else it was online, it is thrown out (427)."""
@@ -74,8 +72,9 @@ class Gateways:
         if older is not None and older.session is not session:
             self.force_offline(subdevice, 427)
         for direct in self._broker.sessions(subdevice):
-            direct.close("connected elsewhere")
+            self._broker.kick(direct)
         self._online[subdevice] = Online(session, system_topics)
+        self._of_session.setdefault(session, {})[subdevice] = None
         if self.registry.activate(subdevice):
             self.record.add("activate", subdevice)
         self.record.add("online", subdevice, gateway=str(session.identity))
@@ -85,6 +84,10 @@ class Gateways:
         online = self._online.pop(subdevice, None)
         if online is None:
             return False
+        mine = self._of_session[online.session]
+        del mine[subdevice]
+        if not mine:
+            del self._of_session[online.session]
         self.record.add("offline", subdevice, gateway=str(online.session.identity), reason=reason)
         return True
 
@@ -103,13 +106,12 @@ class Gateways:
     def limit_logins(self, subdevice: Identity) -> None:
         """Counts a login; raises Refusal 429 past the limit."""
         limit = self.behaviour.logins_per_minute
-        now = time.monotonic()
-        times = self._logins.setdefault(subdevice, deque())
-        while times and times[0] <= now - _RATE_WINDOW:
-            times.popleft()
-        if limit is not None and len(times) >= limit:
+        if not self._logins.allow(subdevice, limit):
             raise Refusal(429, "logins", LOGIN_RATE)
-        times.append(now)
+
+    def forget(self, device: Identity) -> None:
+        """Drops the messages kept for a device that was deleted."""
+        self._broker.forget(device)
 
     # From the cloud
 

@@ -44,13 +44,22 @@ class Services:
         """Whether the session may use the topics of `owner`: its own and its sub-devices'."""
         return owner == session.identity or self._gateways.session_of(owner) is session
 
-    def session_for(self, subdevice: Identity, topic: str) -> tuple[Session | None, bool]:
-        """The gateway's session a sub-device is online through, and whether it takes the topic."""
+    def product_keys(self, session: Session) -> set[str]:
+        """The products whose broadcasts the session may have: its own and its sub-devices'."""
+        subdevices = self._gateways.online(session)
+        return {session.identity.product_key, *(name.product_key for name in subdevices)}
+
+    def session_for(self, subdevice: Identity, topic: str) -> tuple[Session | None, int | None]:
+        """The gateway's session a sub-device is online through, and the QoS it granted a topic."""
         session = self._gateways.session_of(subdevice)
         if session is None:
-            return None, False
+            return None, None
         by_login = self._gateways.wants(subdevice) and is_system_topic(topic)
-        return session, by_login or session.kept.wants(topic)
+        return session, 1 if by_login else session.kept.granted(topic)
+
+    def session_began(self, session: Session) -> None:
+        """A sub-device that connects by itself is logged out of its gateway, which is told."""
+        self._gateways.force_offline(session.identity, 427)
 
     def session_ended(self, session: Session, reason: str) -> None:
         """Takes the session's sub-devices offline."""

@@ -79,6 +79,7 @@ class TopologyServices:
             raise Refusal(6204)
         if self._topology.gateway_of(subdevice) not in (None, gateway):
             raise Refusal(6619)
+        self._registration.check_open(device, through_gateway=True)
         return device
 
     def product_register(self, session: Session, params: Any) -> Any:
@@ -94,7 +95,8 @@ class TopologyServices:
             try:
                 if subdevice == gateway:
                     raise Refusal(6402)
-                device = self._registration.register(read_texts(entry, *_PROXY_FIELDS))
+                fields = read_texts(entry, *_PROXY_FIELDS)
+                device = self._registration.register(fields, through_gateway=True)
             except Refusal as refusal:
                 detail = {"code": refusal.code, "message": refusal.message}
                 failures.append({**names(subdevice), "errorDetail": detail})
@@ -114,6 +116,7 @@ class TopologyServices:
         for subdevice in self._own(session, params):
             self._gateways.force_offline(subdevice, 521)
             self._registry.delete(subdevice)
+            self._gateways.forget(subdevice)
         return {}
 
     def add(self, session: Session, params: Any) -> Any:

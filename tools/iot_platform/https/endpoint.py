@@ -18,11 +18,11 @@ from aiohttp import web
 from tools.iot_platform.rules.behaviour import Behaviour
 from tools.iot_platform.rules.codes import MESSAGES, Refusal
 from tools.iot_platform.rules.faults import Faults, RawHttp
+from tools.iot_platform.rules.limits import FORM_BYTES
 from tools.iot_platform.store.record import Record
 from tools.iot_platform.store.registration import Registration
 
 PATH = "/auth/register/device"
-_LONGEST_BODY = 4096
 _HEADERS = {"Content-Type": "application/json;charset=utf-8", "Server": "Tengine"}
 _logger = logging.getLogger(__name__)
 _aiohttp_logger = logging.getLogger(f"{__name__}.aiohttp")
@@ -119,11 +119,11 @@ class Endpoint:
 
 
 async def _read_form(request: web.BaseRequest) -> dict[str, str]:
-    body = await request.content.read(_LONGEST_BODY + 1)
-    while len(body) <= _LONGEST_BODY and not request.content.at_eof():
-        body += await request.content.read(_LONGEST_BODY + 1 - len(body))
-    if len(body) > _LONGEST_BODY:
-        raise Refusal(460, f"body longer than {_LONGEST_BODY} bytes")
+    body = await request.content.read(FORM_BYTES + 1)
+    while len(body) <= FORM_BYTES and not request.content.at_eof():
+        body += await request.content.read(FORM_BYTES + 1 - len(body))
+    if len(body) > FORM_BYTES:
+        raise Refusal(460, f"body longer than {FORM_BYTES} bytes")
     try:
         pairs = parse_qsl(
             body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict"

@@ -1,35 +1,38 @@
 """The MQTT side: who is connected, what they may say, what reaches them.
 
-Why this is not amqtt's Broker, nor a subclass: a device's identity here is userName, not clientId;
-CONNACK 2, 3 and 5 are given by rule; a newer connection throws out the older one by identity;
-topics are a device's own and are subscribed by `_ss=1` or not at all; there are no retained
-messages, no wills, no QoS 2; a registration is answered without SUBSCRIBE and then cut off; and
-whatever arrives is answered by the platform instead of being passed on to other clients. amqtt's
-Broker keys sessions, subscriptions and take-over by clientId, knows CONNACK 0 and 5 only, and is
-built around passing on. What remains useful is its packet codec: `packets` uses that.
+A broker of its own, since little is as in brokers at large: a device's identity is its userName,
+not its clientId; a newer connection throws out the older one by identity; topics are a device's
+own and are subscribed by `_ss=1` or not at all; there are no retained messages, no wills, no
+QoS 2; a registration is answered without SUBSCRIBE and then cut off; and whatever arrives is
+answered by the platform instead of being passed on to other clients.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable
 from typing import Protocol
 
 from tools.iot_platform.mqtt import packets
+from tools.iot_platform.mqtt.connection import Connection
 from tools.iot_platform.mqtt.credentials import Authenticator, ConnectRefused, Login
-from tools.iot_platform.mqtt.registration_session import answer_registration
-from tools.iot_platform.mqtt.session import Kept, Session, close
+from tools.iot_platform.mqtt.kept import Kept
+from tools.iot_platform.mqtt.registration_session import Registrar
+from tools.iot_platform.mqtt.session import Session
 from tools.iot_platform.rules.behaviour import Behaviour
 from tools.iot_platform.rules.faults import Faults
-from tools.iot_platform.rules.names import Identity, topic_owner, topic_problem
+from tools.iot_platform.rules.names import Identity, may_share, topic_owner, topic_problem
 from tools.iot_platform.store.record import Record
 from tools.iot_platform.store.registry import Registry
 
 _logger = logging.getLogger(__name__)
 _FIRST_PACKET = 15.0
 """Seconds a client has from the connection to its CONNECT."""
+_KICK_TOPIC = "/ext/notify"
+_KICK = b'{"title":"kick","content":"Kicked by the same device"}'
+_EXT_NOTIFY = 2
+"""Bit of `ext` in a clientId: notices on /ext/notify."""
 
 
 class Services(Protocol):
@@ -41,14 +44,20 @@ class Services(Protocol):
     def may_use(self, session: Session, owner: Identity) -> bool:
         """Whether the session may use the topics of `owner`."""
 
+    def product_keys(self, session: Session) -> set[str]:
+        """The products whose broadcasts the session may have: its own and its sub-devices'."""
+
     def refuse(self, session: Session, owner: Identity | None, message: packets.Publish) -> None:
         """A message on a topic that is not the session's to use."""
+
+    def session_began(self, session: Session) -> None:
+        """A device is connected, by itself."""
 
     def session_ended(self, session: Session, reason: str) -> None:
         """The session is over; its sub-devices are offline."""
 
-    def session_for(self, subdevice: Identity, topic: str) -> tuple[Session | None, bool]:
-        """The gateway's session a sub-device is online through, and whether it takes the topic."""
+    def session_for(self, subdevice: Identity, topic: str) -> tuple[Session | None, int | None]:
+        """The gateway's session a sub-device is online through, and the QoS it granted a topic."""
 
 
 class Broker:
@@ -67,101 +76,123 @@ class Broker:
         self._behaviour = behaviour
         self._record = record
         self._faults = faults
-        self._sessions: dict[tuple[Identity, str], Session] = {}
-        self._kept: dict[tuple[Identity, str], Kept] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._registrar = Registrar(behaviour, record, faults)
+        self._connections: set[Connection] = set()
+        # By identity, then by `Session.client`: more than one only without pre-registration.
+        self._sessions: dict[Identity, dict[str, Session]] = {}
+        self._kept: dict[Identity, dict[str, Kept]] = {}
         self.services: Services
 
     def protocol(
         self, announce: Callable[[asyncio.BaseTransport], None]
-    ) -> Callable[[], asyncio.StreamReaderProtocol]:
+    ) -> Callable[[], Connection]:
         """Makes the protocol of each connection; announce: notes the TLS handshake."""
 
-        def make() -> asyncio.StreamReaderProtocol:
-            reader = asyncio.StreamReader()
+        def made(connection: Connection, transport: asyncio.BaseTransport) -> None:
+            announce(transport)
+            self._welcome(connection)
 
-            def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                announce(writer.transport)
-                task = asyncio.ensure_future(self._serve(reader, writer))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-
-            return asyncio.StreamReaderProtocol(reader, connected)
-
-        return make
+        return lambda: Connection(made)
 
     async def stop(self) -> None:
         """Ends every session."""
-        for session in list(self._sessions.values()):
-            session.close("platform stopped")
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for connection in list(self._connections):
+            connection.close("platform stopped")
+        await self._registrar.stop()
 
     def sessions(self, identity: Identity) -> list[Session]:
-        """The direct connections of a device; more than one only without registration."""
-        return [s for s in self._sessions.values() if s.identity == identity and not s.reason]
+        """The direct connections of a device; more than one only without pre-registration."""
+        return list(self._sessions.get(identity, {}).values())
+
+    def forget(self, identity: Identity) -> None:
+        """Drops what is kept for a device that is gone, or is to start anew."""
+        self._kept.pop(identity, None)
+
+    def forget_clients(self, identity: Identity) -> None:
+        """Drops what is kept for the clientIds of a device without pre-registration."""
+        mine = self._kept.get(identity, {})
+        for client in [client for client in mine if client]:
+            del mine[client]
+
+    def kick(self, session: Session) -> None:
+        """Throws out a session because the same identity connects elsewhere; it is told first."""
+        notice = self._behaviour.kick_notice
+        if notice == "always" or (notice == "if asked" and session.login.ext & _EXT_NOTIFY):
+            session.deliver(_KICK_TOPIC, _KICK, 0)
+        session.close("connected elsewhere")
 
     def publish(self, identity: Identity, topic: str, payload: bytes, qos: int = 0) -> bool:
         """Sends a message to a device or an online sub-device.
 
         Returns whether it was sent, or queued (QoS 1, clean session 0) for its next connection.
         """
-        sessions = self.sessions(identity)
-        wanting = [session for session in sessions if session.kept.wants(topic)]
-        gateway, wants = self.services.session_for(identity, topic)
-        if gateway is not None:
-            sessions.append(gateway)
-            if wants:
-                wanting.append(gateway)
-        for session in wanting:
-            session.deliver(topic, payload, qos)
-        if wanting:
-            return True
-        for key, kept in self._kept.items():
-            if qos and key[0] == identity and not sessions and kept.wants(topic):
-                kept.queue(topic, payload)
-                return True
-        reason = "not subscribed" if sessions else "offline"
-        self._record.add("undelivered", identity, topic=topic, reason=reason)
-        return False
+        reason = "offline"
+        taken = False
+        for session, granted in self._candidates(identity, topic):
+            if granted is None:
+                reason = "not subscribed"
+            elif session.deliver(topic, payload, self._delivery_qos(qos, granted)):
+                taken = True
+            else:
+                reason = "too many messages wait already"
+        for client, kept in self._kept.get(identity, {}).items():
+            online = client in self._sessions.get(identity, {})
+            granted = None if online else kept.granted(topic)
+            if granted is not None and self._delivery_qos(qos, granted):
+                if kept.keep(topic, payload):
+                    taken = True
+                else:
+                    reason = "too many messages wait already"
+        if not taken:
+            self._record.add("undelivered", identity, topic=topic, reason=reason)
+        return taken
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await self._converse(reader, writer)
-        except OSError:
-            pass  # the connection broke; its end is in the record
-        finally:
-            close(writer)
+    def _candidates(self, identity: Identity, topic: str) -> list[tuple[Session, int | None]]:
+        found = [(session, session.kept.granted(topic)) for session in self.sessions(identity)]
+        gateway, granted = self.services.session_for(identity, topic)
+        return found if gateway is None else [*found, (gateway, granted)]
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
-        try:
-            packet = await asyncio.wait_for(packets.read_packet(reader, first=True), _FIRST_PACKET)
-        except (asyncio.TimeoutError, packets.ProtocolError):
-            packet = None
-        if not isinstance(packet, packets.Connect):
-            self._record.add("disconnect", reason="no CONNECT")
-            return
-        if packet.level == 5:  # MQTT 5 reads another CONNACK; unsupported there too is 0x84
-            writer.write(b"\x20\x03\x00\x84\x00")
+    def _delivery_qos(self, published: int, granted: int) -> int:
+        strict = self._behaviour.delivery_qos == "lower"
+        return min(published, granted) if strict else published
+
+    # CONNECT
+
+    def _welcome(self, connection: Connection) -> None:
+        def gone(reason: str) -> None:
+            self._connections.discard(connection)
+            why = f"no CONNECT: {reason}"
+            self._record.add("disconnect", peer=connection.peer, reason=why)
+
+        def arrived(packet: packets.Packet) -> None:
+            assert isinstance(packet, packets.Connect)  # the decoder takes no other first
+            self._arrived(connection, packet)
+
+        connection.on_packet = arrived
+        connection.on_end = gone
+        connection.deadline(_FIRST_PACKET, "waited too long")
+        self._connections.add(connection)
+
+    def _arrived(self, connection: Connection, packet: packets.Connect) -> None:
+        connection.on_end = lambda reason: self._connections.discard(connection)
+        if packet.level == 5:
+            connection.write(packets.UNSUPPORTED_IN_5)
         armed = self._faults.take_connack()
         try:
             if armed is not None:
                 raise ConnectRefused(256 if armed[0] is None else armed[0], "injected fault")
-            login = self._check(packet, tls=connection is not None)
+            login = self._check(packet, tls=connection.tls is not None)
         except ConnectRefused as refused:
             self._note_connect(packet, connection, refused=refused)
             if refused.code < 256 and packet.level != 5:
-                writer.write(packets.connack(refused.code))
-                await writer.drain()
+                connection.write(packets.connack(refused.code))
+            connection.close("refused")
             return
         self._note_connect(packet, connection, login=login)
         if login.answer:
-            session = Session(login, reader, writer, self._record, Kept())
-            await answer_registration(session, self._behaviour, self._record, self._faults)
+            self._registrar.answer(self._session(login, connection, Kept()))
         else:
-            await self._run(login, reader, writer)
+            self._begin(login, connection)
 
     def _check(self, packet: packets.Connect, tls: bool) -> Login:
         try:
@@ -176,7 +207,7 @@ class Broker:
     def _note_connect(
         self,
         packet: packets.Connect,
-        connection: ssl.SSLObject | None,
+        connection: Connection,
         login: Login | None = None,
         refused: ConnectRefused | None = None,
     ) -> None:
@@ -191,6 +222,7 @@ class Broker:
                 refused.result if refused else 200,
                 via="mqtt-free" if free else "mqtt",
                 reason=reason,
+                peer=connection.peer,
             )
         self._record.add(
             "connect",
@@ -200,59 +232,81 @@ class Broker:
             client_id=packet.client_id[:200],
             keepalive=packet.keepalive,
             clean_session=packet.clean_session,
-            tls=connection.version() if connection else None,
+            tls=connection.tls.version() if connection.tls else None,
             reason=reason,
+            peer=connection.peer,
         )
 
-    async def _run(
-        self, login: Login, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        session = Session(login, reader, writer, self._record, Kept())
-        present = False
-        if login.clean_session:
-            self._kept.pop(session.key, None)
-        else:
-            present = session.key in self._kept
-            session.kept = self._kept.setdefault(session.key, session.kept)
-        session.kept.system_topics = login.system_topics
-        older = self._sessions.get(session.key)
+    def _session(self, login: Login, connection: Connection, kept: Kept) -> Session:
+        def ended(reason: str) -> None:
+            self._connections.discard(connection)
+            self._ended(session, reason)
+
+        session = Session(
+            login,
+            connection,
+            self._record,
+            kept,
+            lambda message: self._published(session, message),
+            lambda wanted: self._may_subscribe(session, wanted),
+        )
+        connection.on_end = ended
+        return session
+
+    def _begin(self, login: Login, connection: Connection) -> None:
+        client = login.client_id if login.client else ""
+        present, kept = self._take_kept(login, client)
+        session = self._session(login, connection, kept)
+        older = self._sessions.get(login.identity, {}).get(client)
         if older is not None:
-            older.close("connected elsewhere")
-            self.services.session_ended(older, older.reason)
-        self._sessions[session.key] = session
+            self.kick(older)
+        self._sessions.setdefault(login.identity, {})[client] = session
+        self.services.session_began(session)
         if login.client is not None:
             first = self._registry.activate_client(login.client)
         else:
             first = self._registry.activate(login.identity)
         if first:
             self._record.add("activate", login.identity)
+        connection.keepalive(login.keepalive * self._behaviour.keepalive_factor)
         session.write(packets.connack(0, present))
-        session.resend()
+        session.resume()
 
-        def arrived(message: packets.Publish) -> None:
-            self._arrived(session, message)
+    def _take_kept(self, login: Login, client: str) -> tuple[bool, Kept]:
+        mine = self._kept.setdefault(login.identity, {})
+        if login.clean_session:
+            mine.pop(client, None)
+            kept, present = Kept(), False
+        else:
+            present = client in mine
+            kept = mine.setdefault(client, Kept())
+        if not mine:
+            del self._kept[login.identity]
+        kept.system_topics = login.system_topics
+        return present, kept
 
-        def may_subscribe(wanted: str) -> bool:
-            owner = topic_owner(wanted)
-            if owner is None:
-                return wanted.startswith(("/ext/", "/broadcast/"))
+    def _ended(self, session: Session, reason: str) -> None:
+        mine = self._sessions.get(session.identity, {})
+        if mine.get(session.client) is session:
+            del mine[session.client]
+            if not mine:
+                del self._sessions[session.identity]
+            self.services.session_ended(session, reason)
+        self._record.add("disconnect", session.identity, reason=reason, auth=session.login.auth)
+
+    # Messages
+
+    def _may_subscribe(self, session: Session, wanted: str) -> bool:
+        if session.login.answer:  # it registers: whatever it asks for, it gets its answer only
+            return True
+        owner = topic_owner(wanted)
+        if owner is not None:
             return self.services.may_use(session, owner)
+        return may_share(wanted, self.services.product_keys(session))
 
-        try:
-            timeout = login.keepalive * self._behaviour.keepalive_factor
-            await session.run(timeout, arrived, may_subscribe)
-        finally:
-            if self._sessions.get(session.key) is session:
-                del self._sessions[session.key]
-                self.services.session_ended(session, session.reason)
-            self._record.add(
-                "disconnect",
-                login.identity,
-                reason=session.reason or "platform stopped",
-                auth=login.auth,
-            )
-
-    def _arrived(self, session: Session, message: packets.Publish) -> None:
+    def _published(self, session: Session, message: packets.Publish) -> None:
+        if session.login.answer:
+            return
         owner = topic_owner(message.topic)
         problem = topic_problem(message.topic)
         details = {"topic": message.topic, "qos": message.qos, "size": len(message.payload)}

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hmac
 import re
-import time
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,6 +14,7 @@ from tools.iot_platform.mqtt.packets import Connect
 from tools.iot_platform.rules.behaviour import Behaviour
 from tools.iot_platform.rules.codes import Refusal
 from tools.iot_platform.rules.names import Identity, is_device_name, is_product_key
+from tools.iot_platform.rules.rate import Rate
 from tools.iot_platform.rules.signing import sign_method, verify
 from tools.iot_platform.store.entities import Client, Device
 from tools.iot_platform.store.registration import Registration
@@ -24,7 +23,6 @@ from tools.iot_platform.store.registry import Registry
 Auth = Literal["secret", "register", "regnwl", "connwl"]
 _CLIENT_ID = re.compile(r"(?P<id>[^|]{1,64})\|(?P<params>[^|]*)\|")
 _PROTOCOLS = {("MQIsdp", 3), ("MQTT", 4)}
-_RATE_WINDOW = 60.0
 
 
 class ConnectRefused(Exception):
@@ -46,7 +44,7 @@ class Login:
 
     auth: "secret" is a connect with DeviceSecret, "connwl" with deviceToken, the others are
     registrations, and `answer` is what they are answered with. keepalive: seconds;
-    system_topics: whether `_ss=1` was given.
+    system_topics: whether `_ss=1` was given; ext: bit 0 is RRPC, bit 1 /ext/notify.
     """
 
     auth: Auth
@@ -57,6 +55,7 @@ class Login:
     clean_session: bool
     answer: dict[str, str] = field(repr=False, default_factory=dict)
     client: Client | None = None
+    ext: int = 0
 
 
 def read_client_id(text: str) -> tuple[str, dict[str, str]]:
@@ -81,6 +80,10 @@ def read_user_name(text: str) -> Identity | None:
     return None
 
 
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+
+
 class Authenticator:
     """Checks CONNECT packets. A refusal is a ConnectRefused."""
 
@@ -90,7 +93,7 @@ class Authenticator:
         self._registry = registry
         self._registration = registration
         self._behaviour = behaviour
-        self._connects: dict[Identity, deque[float]] = {}
+        self._connects = Rate()
 
     def check(self, connect: Connect, tls: bool) -> Login:
         """Accepts or refuses; a registration takes effect here, an activation does not."""
@@ -124,14 +127,16 @@ class Authenticator:
             params.get("_ss") == "1",
             connect.clean_session,
             client=client,
+            ext=_number(params.get("ext", "")),
         )
 
     def _keepalive(self, seconds: int) -> int:
+        code = self._behaviour.keepalive_connack
         if seconds < self._behaviour.keepalive_minimum:
-            raise ConnectRefused(3, f"keepalive {seconds} s is too short")
+            raise ConnectRefused(code, f"keepalive {seconds} s is too short")
         longest = self._behaviour.keepalive_maximum
         if seconds > longest and self._behaviour.keepalive_over_maximum == "refuse":
-            raise ConnectRefused(3, f"keepalive {seconds} s is too long")
+            raise ConnectRefused(code, f"keepalive {seconds} s is too long")
         return min(seconds, longest)
 
     def _check_secret(
@@ -240,12 +245,7 @@ class Authenticator:
 
     def _limit_rate(self, identity: Identity) -> None:
         limit = self._behaviour.connects_per_minute
-        now = time.monotonic()
-        times = self._connects.setdefault(identity, deque())
-        while times and times[0] <= now - _RATE_WINDOW:
-            times.popleft()
-        if limit is not None and len(times) >= limit:
+        if not self._connects.allow(identity, limit):
             raise ConnectRefused(
                 self._behaviour.rate_limit_connack, f"more than {limit} connects in a minute"
             )
-        times.append(now)

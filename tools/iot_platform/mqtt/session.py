@@ -2,192 +2,121 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from tools.iot_platform.mqtt import packets
+from tools.iot_platform.mqtt.connection import Connection
 from tools.iot_platform.mqtt.credentials import Login
-from tools.iot_platform.rules.names import (
-    Identity,
-    filter_matches,
-    is_system_topic,
-    topic_owner,
-    topic_problem,
-)
+from tools.iot_platform.mqtt.kept import Kept, Waiting
+from tools.iot_platform.rules.limits import SUBSCRIBE_TOPICS
+from tools.iot_platform.rules.names import filter_problem, topic_owner
 from tools.iot_platform.store.record import Record
 
-_SUBSCRIBE_TOPICS = 8
-_SUBSCRIPTIONS = 100
-_OUTBOX_BYTES = 8 * 1024 * 1024
 _REFUSED = 0x80
-_GOODBYE = 0.5
-
-
-@dataclass
-class Kept:
-    """What outlives a connection with clean session 0: subscriptions and unanswered QoS 1."""
-
-    system_topics: bool = False
-    filters: set[str] = field(default_factory=set)
-    unanswered: OrderedDict[int, tuple[str, bytes]] = field(
-        default_factory=OrderedDict, repr=False
-    )
-    next_id: int = 1
-
-    def wants(self, topic: str) -> bool:
-        """Whether the device subscribed to the topic, itself or by `_ss=1`."""
-        if self.system_topics and is_system_topic(topic):
-            return True
-        return any(filter_matches(wanted, topic) for wanted in self.filters)
-
-    def queue(self, topic: str, payload: bytes) -> int:
-        """Takes a QoS 1 message until it is acknowledged; returns its packet id."""
-        while self.next_id in self.unanswered:
-            self.next_id = self.next_id % 65535 + 1
-        packet_id, self.next_id = self.next_id, self.next_id % 65535 + 1
-        self.unanswered[packet_id] = (topic, payload)
-        return packet_id
-
-
-def close(writer: asyncio.StreamWriter) -> None:
-    """Closes a connection; a peer that does not answer the end of TLS is not waited for."""
-    if not writer.transport.is_closing():
-        writer.close()
-        asyncio.get_running_loop().call_later(_GOODBYE, writer.transport.abort)
 
 
 class Session:
-    """Reads a device's packets until the connection ends, and writes to it."""
+    """Answers a device's packets, and writes to it."""
 
     def __init__(
         self,
         login: Login,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        connection: Connection,
         record: Record,
         kept: Kept,
+        on_publish: Callable[[packets.Publish], None],
+        may_subscribe: Callable[[str], bool],
     ) -> None:
         self.login = login
         self.kept = kept
         self.identity = login.identity
-        self.reason = ""
-        self._reader = reader
-        self._writer = writer
+        self.connection = connection
         self._record = record
-        self._reading: asyncio.Task[object] | None = None
+        self._on_publish = on_publish
+        self._may_subscribe = may_subscribe
+        connection.on_packet = self._handle
 
     @property
-    def key(self) -> tuple[Identity, str]:
-        """One connection for each: a registration-free device is told apart by its clientId."""
-        return self.identity, self.login.client_id if self.login.client else ""
+    def client(self) -> str:
+        """Tells apart the connections of one identity: the clientId of a registration-free one."""
+        return self.login.client_id if self.login.client else ""
+
+    @property
+    def reason(self) -> str:
+        """Why it is over; empty while it is not."""
+        return self.connection.reason
 
     def write(self, data: bytes) -> None:
-        """Sends bytes; a device that reads nothing is cut off rather than waited for."""
-        transport = self._writer.transport
-        if transport.is_closing():
-            return
-        if transport.get_write_buffer_size() > _OUTBOX_BYTES:
-            self.close("does not read")
-            transport.abort()
-            return
-        self._writer.write(data)
+        """Sends bytes."""
+        self.connection.write(data)
 
     def close(self, reason: str) -> None:
         """Closes the connection; the first reason given counts."""
-        self.reason = self.reason or reason
-        close(self._writer)
-        if self._reading is not None and self._reading is not asyncio.current_task():
-            self._reading.cancel()  # the session is over now, not when the peer has noticed
+        self.connection.close(reason)
 
-    def deliver(self, topic: str, payload: bytes, qos: int) -> None:
-        """Publishes to the device; the subscription is the caller's business."""
-        packet_id = self.kept.queue(topic, payload) if qos else None
-        self._record.add(
-            "deliver", topic_owner(topic) or self.identity, topic=topic, qos=qos, size=len(payload)
-        )
-        self.write(packets.publish(topic, payload, packet_id))
+    def deliver(self, topic: str, payload: bytes, qos: int) -> bool:
+        """Publishes to the device; the subscription is the caller's business.
 
-    def resend(self) -> None:
-        """Sends again what an earlier connection did not acknowledge."""
-        for packet_id, (topic, payload) in self.kept.unanswered.items():
-            self.write(packets.publish(topic, payload, packet_id, dup=True))
+        A message of QoS 1 may have to wait for acknowledgements of others. Returns False if too
+        many wait already.
+        """
+        if qos:
+            if not self.kept.keep(topic, payload):
+                return False
+            self._send_kept()
+            return True
+        self._note(topic, 0, payload)
+        self.write(packets.publish(topic, payload))
+        return True
 
-    async def run(
-        self,
-        timeout: float | None,
-        on_publish: Callable[[packets.Publish], None],
-        may_subscribe: Callable[[str], bool],
-    ) -> None:
-        """Reads until the connection ends or no packet came for `timeout` seconds."""
-        self._reading = asyncio.current_task()
-        try:
-            await self._read(timeout, on_publish, may_subscribe)
-        except asyncio.CancelledError:
-            if not self.reason:
-                raise
-        finally:
-            self._reading = None
+    def resume(self) -> None:
+        """Sends again what an earlier connection did not acknowledge, then what waited."""
+        for packet_id, message in self.kept.to_send_again():
+            self._send(packet_id, message, dup=True)
+        self._send_kept()
 
-    async def _read(
-        self,
-        timeout: float | None,
-        on_publish: Callable[[packets.Publish], None],
-        may_subscribe: Callable[[str], bool],
-    ) -> None:
-        while not self.reason:
-            try:
-                packet = await asyncio.wait_for(packets.read_packet(self._reader), timeout)
-            except asyncio.TimeoutError:  # another class in 3.10
-                self.close("keepalive")
-                return
-            except packets.ProtocolError as error:
-                self.close(f"protocol error: {error}")
-                return
-            if packet is None:
-                self.close("connection lost")
-                return
-            if isinstance(packet, packets.Disconnect):
-                self.close("disconnected")
-                return
-            self._handle(packet, on_publish, may_subscribe)
-            try:
-                await self._writer.drain()
-            except OSError:
-                self.close("connection lost")
+    def _send_kept(self) -> None:
+        for packet_id, message in self.kept.to_send():
+            self._send(packet_id, message)
 
-    def _handle(
-        self,
-        packet: packets.Packet,
-        on_publish: Callable[[packets.Publish], None],
-        may_subscribe: Callable[[str], bool],
-    ) -> None:
+    def _send(self, packet_id: int, message: Waiting, dup: bool = False) -> None:
+        self._note(message.topic, 1, message.payload)
+        self.write(packets.publish(message.topic, message.payload, packet_id, dup))
+
+    def _note(self, topic: str, qos: int, payload: bytes) -> None:
+        owner = topic_owner(topic) or self.identity
+        self._record.add("deliver", owner, topic=topic, qos=qos, size=len(payload))
+
+    def _handle(self, packet: packets.Packet) -> None:
         if isinstance(packet, packets.Publish):
             if packet.packet_id is not None:
                 self.write(packets.puback(packet.packet_id))
-            on_publish(packet)
-        elif isinstance(packet, packets.Pingreq):
-            self.write(packets.pingresp())
+            self._on_publish(packet)
         elif isinstance(packet, packets.Puback):
-            self.kept.unanswered.pop(packet.packet_id, None)
+            self.kept.acknowledge(packet.packet_id)
+            self._send_kept()
+        elif isinstance(packet, packets.Pingreq):
+            self.write(packets.PINGRESP)
         elif isinstance(packet, packets.Subscribe):
-            if len(packet.filters) > _SUBSCRIBE_TOPICS:
+            if len(packet.filters) > SUBSCRIBE_TOPICS:
                 codes = [_REFUSED] * len(packet.filters)
             else:
-                codes = [self._subscribe(wanted, may_subscribe) for wanted in packet.filters]
-            self._record.add("subscribe", self.identity, topics=list(packet.filters), codes=codes)
+                codes = [self._subscribe(wanted, qos) for wanted, qos in packet.filters]
+            topics = [wanted for wanted, _ in packet.filters]
+            self._record.add("subscribe", self.identity, topics=topics, codes=codes)
             self.write(packets.suback(packet.packet_id, codes))
         elif isinstance(packet, packets.Unsubscribe):
-            self.kept.filters.difference_update(packet.filters)
+            for wanted in packet.filters:
+                self.kept.filters.pop(wanted, None)
             self._record.add("unsubscribe", self.identity, topics=list(packet.filters))
             self.write(packets.unsuback(packet.packet_id))
+        elif isinstance(packet, packets.Disconnect):
+            self.close("disconnected")
         else:
             self.close("protocol error: a second CONNECT")
 
-    def _subscribe(self, wanted: str, may_subscribe: Callable[[str], bool]) -> int:
-        room = len(self.kept.filters) < _SUBSCRIPTIONS or wanted in self.kept.filters
-        if topic_problem(wanted) or not room or not may_subscribe(wanted):
+    def _subscribe(self, wanted: str, qos: int) -> int:
+        if filter_problem(wanted) or not self._may_subscribe(wanted):
             return _REFUSED
-        self.kept.filters.add(wanted)
-        return 0
+        granted = min(qos, 1)
+        return granted if self.kept.subscribe(wanted, granted) else _REFUSED

@@ -21,6 +21,27 @@ _HANDSHAKE = 15.0
 _BACKLOG = 1024
 
 
+class _Socket(socket.socket):
+    """A connection whose writes do not fail when the peer has gone.
+
+    asyncio stops reading at the first write that fails; but what the peer sent before it went
+    may lie unread, and is to be processed. The end shows when reading comes to it.
+    """
+
+    def send(self, data: Any, flags: int = 0, /) -> int:
+        try:
+            return super().send(data, flags)
+        except (BrokenPipeError, ConnectionResetError):
+            return memoryview(data).nbytes
+
+    def sendmsg(self, buffers: Any, *rest: Any) -> int:  # Python 3.12 writes so
+        pieces = list(buffers)
+        try:
+            return super().sendmsg(pieces, *rest)
+        except (BrokenPipeError, ConnectionResetError):
+            return sum(memoryview(piece).nbytes for piece in pieces)
+
+
 class Listener:
     """One port of the platform."""
 
@@ -98,6 +119,8 @@ class Listener:
             except OSError:  # out of file descriptors, or the peer is gone already
                 await asyncio.sleep(0.05)
                 continue
+            connection = _Socket(fileno=connection.detach())
+            connection.setblocking(False)
             self._spawn(self._open(connection, _address(address)))
 
     async def _open(self, connection: socket.socket, peer: str) -> None:

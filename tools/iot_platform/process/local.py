@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from tools.iot_platform.network.certificates import Certificate
 from tools.iot_platform.process.platform import Platform, Settings
 from tools.iot_platform.rules.behaviour import Behaviour
-from tools.iot_platform.rules.names import Identity
+from tools.iot_platform.rules.limits import PAYLOAD_BYTES
+from tools.iot_platform.rules.names import Identity, check_topic
 
 T = TypeVar("T")
 Names = tuple[str, str]
@@ -107,8 +108,9 @@ class LocalPlatform:
         Returns whether it was sent (or queued: QoS 1, clean session 0); if not, the record tells
         why. Raises ValueError for a topic that is none.
         """
-        if not topic or "+" in topic or "#" in topic:
-            raise ValueError(f"topic {topic!r}: expected a topic name without wildcards")
+        check_topic(topic)
+        if len(payload) > PAYLOAD_BYTES:
+            raise ValueError(f"payload of {len(payload)} bytes: expected at most {PAYLOAD_BYTES}")
         if qos not in (0, 1):
             raise ValueError(f"QoS {qos}: expected 0 or 1")
         device = Identity(product_key, device_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import resource
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ from tools.iot_platform.store.record import Record
 from tools.iot_platform.store.registration import Registration
 from tools.iot_platform.store.registry import Registry
 from tools.iot_platform.store.topology import Topology
+
+_FLUSH = 0.5
+"""Seconds after which an event is in the database at the latest."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,13 @@ class Platform:
         LoginServices(self.gateways)
         self.broker.services = Services(self.gateways, behaviour, self.record, self.faults)
         self._listeners: dict[str, Listener] = {}
+        self._flushing: asyncio.Task[None] | None = None
         self.ports: dict[str, int] = {}
 
     async def start(self) -> None:
         """Listens on the three ports. Raises OSError, naming the port that is taken."""
         _allow_many_files()
+        self._flushing = asyncio.ensure_future(self._flush())
         tls = self.authority.server_context(self._settings.certificate)
         ports = {
             "https": self._settings.https_port,
@@ -100,7 +106,15 @@ class Platform:
         await self._endpoint.server.shutdown(0.1)
         for listener in self._listeners.values():
             await listener.stop()
+        if self._flushing is not None:
+            self._flushing.cancel()
+        self.record.flush()
         self._database.close()
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(_FLUSH)
+            self.record.flush()
 
     # What an operator does
 
@@ -123,6 +137,7 @@ class Platform:
         for subdevice in self.topology.subdevices(device):
             self.gateways.unbind(subdevice)
         self.registry.reset(device)
+        self.broker.forget_clients(device)
         self.record.add("admin", device, what="reset")
 
     def set_disabled(self, device: Identity, disabled: bool) -> None:
@@ -143,6 +158,7 @@ class Platform:
         gateway = self.topology.gateway_of(device)
         self._throw_out(device, 521)
         self.registry.delete(device)
+        self.broker.forget(device)
         self.record.add("admin", device, what="delete")
         if gateway is not None:
             self.gateways.notify_topology_change(gateway, 1, [device])

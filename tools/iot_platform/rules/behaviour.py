@@ -38,22 +38,36 @@ class Behaviour:
     """Physical devices that may be active with one ProductKey and DeviceName (regnwl)."""
 
     # MQTT connect
-    bad_sign_connack: int = 5
-    """CONNACK code for a wrong sign or an unknown device: documents say 4, a live test 5."""
+    bad_sign_connack: int = 4
+    """CONNACK code for a wrong sign or an unknown device, at a registration over MQTT too.
+
+    Two logs of real connects show 4; one page names 5 for it.
+    """
     malformed_connack: int = 3
     """CONNACK code for a clientId that cannot be read."""
-    securemode_connack: int = 5
-    """CONNACK code for a securemode that does not fit the transport."""
+    securemode_connack: int = 4
+    """CONNACK code for a securemode that does not fit the transport: as for a wrong sign."""
     default_sign_method: str | None = None
     """signmethod assumed when a clientId has none; None: such a clientId is malformed."""
     keepalive_minimum: int = 30
     keepalive_maximum: int = 1200
     keepalive_over_maximum: Literal["cut", "refuse"] = "cut"
+    keepalive_connack: int = 3
+    """CONNACK code for a keepalive out of range."""
     keepalive_factor: float = 1.5
     """A session is closed after this many keepalive intervals without a packet."""
     connects_per_minute: int | None = None
     """Connects allowed for one device in 60 s (the platform's limit is 5); None: no limit."""
     rate_limit_connack: int = 3
+
+    # Sessions
+    kick_notice: Literal["always", "if asked", "never"] = "always"
+    """Who is told on /ext/notify that another connection of its identity throws it out. Bit 1 of
+    `ext` in the clientId asks for such notices; whether the platform sends none without is not
+    known."""
+    delivery_qos: Literal["publisher", "lower"] = "publisher"
+    """QoS of a message to a device: the publisher's, as the platform documents, or MQTT's rule,
+    the lower of the publisher's and the subscription's."""
 
     # Gateway and sub-devices
     subdevices_per_gateway: int = 2000
@@ -63,6 +77,9 @@ class Behaviour:
     """Logins allowed for one sub-device in 60 s (the platform's limit is 5); None: no limit."""
     silent_on_ack_0: bool = True
     """A request with sys.ack 0 gets no reply."""
+    active_subdevice: Literal["new secret", "refuse"] = "new secret"
+    """A sub-device that was online registers again, by thing/sub/register or product_register:
+    it gets a new DeviceSecret, or is refused (6289). No source says which."""
     partial_batches: bool = False
     """True: thing/sub/register answers for the good entries of a batch and leaves the bad out."""
     topology_reply_with_secret: bool = False

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from tools.iot_platform.rules.limits import TOPIC_BYTES, TOPIC_SLASHES
+
 _DEVICE_NAME = re.compile(r"[A-Za-z0-9_@.:-]{4,32}")
 _PRODUCT_KEY = re.compile(r"[A-Za-z0-9]{1,20}")
 _SECRET = re.compile(r"[!-~]{1,64}")
@@ -17,11 +19,8 @@ _TOPIC = re.compile(
     r"/(?P<pk>[^/]+)/(?P<dn>[^/]+)(?:/.*)?"
 )
 _USER_TOPIC = re.compile(r"/(?P<pk>[^/]+)/(?P<dn>[^/]+)/.+")
+_NOTICES = ("/ext/notify", "/ext/register", "/ext/regnwl")
 _SHARED = ("/ext/", "/sys/", "/ota/", "/shadow/", "/broadcast/")
-
-TOPIC_BYTES = 128
-TOPIC_SLASHES = 7
-PAYLOAD_BYTES = 256 * 1024
 
 
 class Identity(NamedTuple):
@@ -73,6 +72,18 @@ def topic_owner(topic: str) -> Identity | None:
     return Identity(match["pk"], match["dn"]) if match else None
 
 
+def may_share(wanted: str, product_keys: set[str]) -> bool:
+    """Whether a topic filter that names no device is one that any device may have.
+
+    That is a notice on /ext, an RRPC on a topic of its own, or a broadcast to one of
+    `product_keys`.
+    """
+    levels = wanted.split("/")
+    if levels[:2] == ["", "broadcast"] and len(levels) > 2:
+        return levels[2] in product_keys
+    return wanted in _NOTICES or wanted.startswith("/ext/rrpc/")
+
+
 def is_system_topic(topic: str) -> bool:
     """Whether `_ss=1` in the clientId subscribes it: all but a user's own and broadcasts."""
     return topic.startswith(("/sys/", "/ext/", "/ota/", "/shadow/"))
@@ -85,6 +96,34 @@ def topic_problem(topic: str) -> str | None:
     if topic.count("/") > TOPIC_SLASHES:
         return f"more than {TOPIC_SLASHES} slashes"
     return None
+
+
+def check_topic(topic: str) -> None:
+    """Raises ValueError when a message cannot be sent on a topic."""
+    if not topic or "+" in topic or "#" in topic:
+        raise ValueError(f"topic {topic!r}: expected a topic name without wildcards")
+    if "\0" in topic:
+        raise ValueError(f"topic {topic!r}: expected no NUL")
+    try:
+        problem = topic_problem(topic)
+    except UnicodeEncodeError:
+        problem = "expected text that UTF-8 can write"
+    if problem:
+        raise ValueError(f"topic {topic!r}: {problem}")
+
+
+def filter_problem(wanted: str) -> str | None:
+    """What is wrong with a topic filter, or None.
+
+    Beside the platform's limits, a wildcard in the wrong place: MQTT 3.1.1, 4.7.1.
+    """
+    levels = wanted.split("/")
+    for level in levels:
+        if ("+" in level or "#" in level) and len(level) > 1:
+            return "a wildcard that is only part of a level"
+    if "#" in levels[:-1]:
+        return "# before the last level"
+    return topic_problem(wanted)
 
 
 def filter_matches(topic_filter: str, topic: str) -> bool:

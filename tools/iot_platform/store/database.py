@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,11 @@ class Database:
         """Runs one statement and returns its rows."""
         with self._lock:
             return self._connection.execute(statement, values).fetchall()
+
+    def insert(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Runs one statement for each row."""
+        with self._lock:
+            self._connection.executemany(statement, rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -1,11 +1,14 @@
 """The record: every connection and request the platform saw, and what it answered.
 
-Never a secret: events carry names, codes and sizes; payloads are kept apart, in memory only.
+Never a secret: events carry names, codes and sizes; payloads are kept apart, in memory only. All
+of it is bounded, in `limits`: the oldest goes first.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -13,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from tools.iot_platform.rules.limits import EVENTS, MESSAGES, MESSAGES_BYTES
 from tools.iot_platform.rules.names import Identity
 from tools.iot_platform.store.database import Database
 
@@ -40,6 +44,9 @@ Kind = Literal[
     "fault",  # an injected fault took effect; details: what
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
+_AT_ONCE = 500
+"""Events written to the database in one transaction."""
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,14 +75,29 @@ class Message:
 
 
 class Record:
-    """Events in memory and in the database; messages in memory. Usable from any thread."""
+    """Events in memory and in the database; messages in memory. Usable from any thread.
+
+    The database gets events a little later, many in one transaction: `flush` is called twice a
+    second while the platform runs, and before it ends.
+    """
 
     def __init__(
-        self, database: Database, keep: int = 200_000, keep_messages: int = 10_000
+        self,
+        database: Database,
+        keep: int = EVENTS,
+        keep_messages: int = MESSAGES,
+        keep_bytes: int = MESSAGES_BYTES,
     ) -> None:
+        """keep: events; keep_messages, keep_bytes: messages, and bytes of their payloads."""
         self._database = database
+        self._keep = keep
         self._events: deque[Event] = deque(maxlen=keep)
-        self._messages: deque[Message] = deque(maxlen=keep_messages)
+        self._unwritten: list[Event] = []
+        self._written = keep  # so that what an earlier run left is cut to size at once
+        self._messages: deque[Message] = deque()
+        self._keep_messages = keep_messages
+        self._keep_bytes = keep_bytes
+        self._bytes = 0
         self._changed = threading.Condition()
         self._number = 0
         self._listeners: list[Callable[[Event], None]] = []
@@ -93,15 +115,9 @@ class Record:
             self._number += 1
             event = Event(self._number, time.time(), kind, device[0], device[1], code, shown)
             self._events.append(event)
-            self._database.query(
-                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)",
-                event.at,
-                kind,
-                event.product_key,
-                event.device_name,
-                code,
-                json.dumps(shown, separators=(",", ":")),
-            )
+            self._unwritten.append(event)
+            if len(self._unwritten) >= _AT_ONCE:
+                self._write()
             self._changed.notify_all()
         for listener in self._listeners:
             listener(event)
@@ -110,6 +126,9 @@ class Record:
         """Keeps the payload of a message from a device."""
         with self._changed:
             self._messages.append(Message(time.time(), *device, topic, qos, payload))
+            self._bytes += len(payload)
+            while len(self._messages) > self._keep_messages or self._bytes > self._keep_bytes:
+                self._bytes -= len(self._messages.popleft().payload)
             self._changed.notify_all()
 
     def events(
@@ -118,17 +137,26 @@ class Record:
         product_key: str | None = None,
         device_name: str | None = None,
         code: int | None = None,
+        after: int = 0,
     ) -> list[Event]:
-        """The events so far, oldest first; each argument that is given must match."""
+        """The events so far, oldest first; each argument that is given must match.
+
+        after: only events with a higher number.
+        """
+        found = []
         with self._changed:
-            return [
-                event
-                for event in self._events
-                if (kind is None or event.kind == kind)
-                and (product_key is None or event.product_key == product_key)
-                and (device_name is None or event.device_name == device_name)
-                and (code is None or event.code == code)
-            ]
+            for event in reversed(self._events):
+                if event.number <= after:
+                    break
+                if (
+                    (kind is None or event.kind == kind)
+                    and (product_key is None or event.product_key == product_key)
+                    and (device_name is None or event.device_name == device_name)
+                    and (code is None or event.code == code)
+                ):
+                    found.append(event)
+        found.reverse()
+        return found
 
     def messages(self, topic: str | None = None) -> list[Message]:
         """The messages so far, oldest first, of one topic or all."""
@@ -144,17 +172,51 @@ class Record:
         seconds.
         """
         deadline = time.monotonic() + timeout
+        found: list[Event] = []
+        seen = fields.pop("after", 0)
         with self._changed:
-            while len(found := self.events(kind, **fields)) < count:
+            while True:
+                found += self.events(kind, after=seen, **fields)
+                seen = self._number
+                if len(found) >= count:
+                    return found
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    seen = [(e.kind, e.code) for e in self._events][-12:]
+                    last = [(e.kind, e.code) for e in self._events][-12:]
                     raise TimeoutError(
-                        f"no {count} event(s) {kind!r} {fields} in {timeout} s; last: {seen}"
+                        f"no {count} event(s) {kind!r} {fields} in {timeout} s; last: {last}"
                     )
                 self._changed.wait(left)
-            return found
 
     def listen(self, listener: Callable[[Event], None]) -> None:
         """Calls `listener` with each further event, in the thread that wrote it."""
         self._listeners.append(listener)
+
+    def flush(self) -> None:
+        """Writes to the database what it has not yet."""
+        with self._changed:
+            if self._unwritten:
+                self._write()
+
+    def _write(self) -> None:
+        rows = [
+            (e.at, e.kind, e.product_key, e.device_name, e.code, _compact(e.details))
+            for e in self._unwritten
+        ]
+        self._unwritten.clear()
+        self._written += len(rows)
+        try:
+            with self._database.transaction():
+                self._database.insert("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
+                if self._written >= self._keep + self._keep // 10:
+                    self._written = self._keep
+                    self._database.query(
+                        "DELETE FROM events WHERE rowid <= (SELECT max(rowid) FROM events) - ?",
+                        self._keep,
+                    )
+        except sqlite3.Error as error:  # a full disk must not stop the platform
+            _logger.error("%d events could not be kept: %s", len(rows), error)
+
+
+def _compact(details: Mapping[str, Any]) -> str:
+    return json.dumps(details, separators=(",", ":"))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from tools.iot_platform.rules.behaviour import Behaviour
 from tools.iot_platform.rules.codes import Refusal
+from tools.iot_platform.rules.limits import FORM_FIELDS
 from tools.iot_platform.rules.names import Identity, is_device_name, is_product_key
 from tools.iot_platform.rules.signing import sign_method, verify
 from tools.iot_platform.store.entities import Client, Device, Product
@@ -17,7 +18,6 @@ from tools.iot_platform.store.registry import Registry
 
 _REQUIRED = ("productKey", "deviceName", "random", "sign", "signMethod")
 _UNSIGNED = ("sign", "signMethod")
-_MOST_FIELDS = 10
 
 
 class Registration:
@@ -27,7 +27,7 @@ class Registration:
         self._registry = registry
         self._behaviour = behaviour
 
-    def register(self, fields: Mapping[str, str]) -> Device:
+    def register(self, fields: Mapping[str, str], through_gateway: bool = False) -> Device:
         """Pre-registered device: checks the request and issues the DeviceSecret."""
         _, identity = self._check(fields)
         device = self._registry.find_device(*identity)
@@ -35,9 +35,7 @@ class Registration:
             raise Refusal(self._behaviour.unknown_device_code, "not pre-registered")
         if device.disabled:
             raise Refusal(6204)
-        after_first = self._behaviour.refuse_registration_after == "first registration"
-        if device.registration_closed or (after_first and device.registrations):
-            raise Refusal(6289)
+        self.check_open(device, through_gateway)
         return self._registry.issue_secret(
             identity, fresh=self._behaviour.new_secret_each_registration
         )
@@ -53,6 +51,18 @@ class Registration:
         self.check_room(identity)
         return self._registry.issue_client(identity)
 
+    def check_open(self, device: Device, through_gateway: bool) -> None:
+        """Raises Refusal 6289 when a device may not register again. One rule for each way:
+
+        a device by itself, over HTTPS or MQTT, until it was online; a sub-device through its
+        gateway, by thing/sub/register or product_register, as `Behaviour.active_subdevice` says.
+        """
+        if through_gateway and self._behaviour.active_subdevice == "new secret":
+            return
+        after_first = self._behaviour.refuse_registration_after == "first registration"
+        if device.registration_closed or (after_first and device.registrations):
+            raise Refusal(6289)
+
     def check_room(self, identity: Identity) -> None:
         """Raises Refusal when the physical devices of one DeviceName are all active already."""
         active = [c for c in self._registry.clients(*identity) if c.activated_at is not None]
@@ -63,7 +73,7 @@ class Registration:
         missing = [name for name in _REQUIRED if not fields.get(name)]
         if missing:
             raise Refusal(460, f"missing or empty: {', '.join(missing)}")
-        if len(fields) > _MOST_FIELDS:
+        if len(fields) > FORM_FIELDS:
             raise Refusal(460, "too many parameters")
         method = sign_method(fields["signMethod"], self._behaviour.lenient_spelling)
         if method is None:
