@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tools.iot_platform.alink.gateway import Gateways
+from tools.iot_platform.alink.ntp import answer_time
 from tools.iot_platform.mqtt import packets
 from tools.iot_platform.mqtt.session import Session
 from tools.iot_platform.rules.behaviour import Behaviour
@@ -76,6 +77,9 @@ class Services:
         """Answers a message on a topic of the device or of one of its sub-devices."""
         owner = topic_owner(message.topic)
         assert owner is not None  # the broker asked `may_use`
+        if message.topic == f"/ext/ntp/{owner}/request":
+            answer_time(self._gateways, owner, message)
+            return
         for root in ("/sys/", "/ext/session/"):
             prefix = f"{root}{owner}/"
             if message.topic.startswith(prefix):
@@ -118,7 +122,7 @@ class Services:
             owner,
             code,
             topic=tail,
-            id=str(request.get("id", ""))[:20],
+            id=_text_id(request)[:20],
             count=_count(params),
             answered=not silent,
             reason=why,
@@ -128,16 +132,17 @@ class Services:
         session_topic = message.topic.startswith("/ext/session/")
         reply: dict[str, Any]
         if session_topic:  # replies of /ext/session carry neither method nor version
-            reply = {"id": str(request.get("id", "")), "code": code, "message": text, "data": data}
+            reply = {"id": _text_id(request), "code": code, "message": text, "data": data}
             if self._behaviour.batch_login_text_code and tail == "combine/batch_login":
                 reply["code"] = str(code)
         else:
+            method = request.get("method")
             reply = {
                 "code": code,
                 "data": data,
-                "id": str(request.get("id", "")),
+                "id": _text_id(request),
                 "message": text,
-                "method": str(request.get("method") or tail.replace("/", ".")),
+                "method": method if isinstance(method, str) else tail.replace("/", "."),
                 "version": "1.0",
             }
         self._reply(owner, message.topic + "_reply", reply)
@@ -167,13 +172,14 @@ def _read_request(payload: bytes, request: dict[str, Any]) -> None:
     number = request.get("id")
     if isinstance(number, bool) or not isinstance(number, (str, int)):
         raise Refusal(460, "id is missing")
-    if not str(number).isdecimal() or int(number) > _ID_MOST:
+    digits = str(number)
+    if not digits.isdecimal() or len(digits) > len(str(_ID_MOST)) or int(digits) > _ID_MOST:
         raise Refusal(460, f"id is no number from 0 to {_ID_MOST}")
     params = request.get("params")
     if isinstance(params, str):  # the C SDK 4.x sends "{}", a string, with topo/get
         try:
             request["params"] = json.loads(params)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Refusal(460, "params is no JSON") from None
 
 
@@ -188,9 +194,16 @@ def _count(params: Any) -> int | None:
     return len(params) if isinstance(params, list) else None
 
 
+def _text_id(request: dict[str, Any]) -> str:
+    """The id of a request as text; empty if there is none that could be repeated."""
+    number = request.get("id")
+    good = isinstance(number, (str, int)) and not isinstance(number, bool)
+    return str(number) if good else ""
+
+
 def _id_of(payload: bytes) -> str:
     try:
         request = json.loads(payload)
     except (ValueError, RecursionError):
         return "0"
-    return str(request.get("id", "0")) if isinstance(request, dict) else "0"
+    return (_text_id(request) if isinstance(request, dict) else "") or "0"

@@ -13,7 +13,7 @@ from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from tools.iot_platform.rules.behaviour import Behaviour
 from tools.iot_platform.rules.codes import MESSAGES, Refusal
@@ -45,6 +45,7 @@ class Endpoint:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         raw = self._faults.take_raw_http()
         if raw is not None:
+            await _go_on(request)
             await request.read()
             self._record.add("fault", what="raw HTTP answer", path=request.path)
             return await self._send_raw(request, raw)
@@ -52,6 +53,9 @@ class Endpoint:
             status = 404 if request.path != PATH else 405
             self._record.add("http", code=status, method=request.method, path=request.path[:200])
             return web.Response(status=status, headers={"Server": "Tengine"})
+        if not await _go_on(request):
+            self._record.add("http", code=417, method=request.method, path=request.path)
+            return web.Response(status=417, headers={"Server": "Tengine"})
         fields: dict[str, str] = {}
         try:
             fields = await _read_form(request)
@@ -116,6 +120,18 @@ class Endpoint:
         if transport is not None:
             transport.close()
         return web.Response()  # goes nowhere: the transport is closed
+
+
+async def _go_on(request: web.BaseRequest) -> bool:
+    """Tells a client that waits for it to send its body; False: it expects something else."""
+    expected = request.headers.get("Expect")
+    if expected is None or request.version < HttpVersion11:
+        return True
+    if expected.lower() != "100-continue":
+        return False
+    if request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return True
 
 
 async def _read_form(request: web.BaseRequest) -> dict[str, str]:
