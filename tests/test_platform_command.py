@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
@@ -12,9 +13,11 @@ from pathlib import Path
 import pytest
 from platform_clients import PK, PS, SUB, MqttClient, post, registration_form
 from platform_process import DEADLINE, DN, FREE_PORTS, GATEWAY, Running
+from rich.console import Console
 
-from tools.iot_platform import LocalPlatform
+from tools.iot_platform import Event, LocalPlatform
 from tools.iot_platform.process.commands import Commands, Quit
+from tools.iot_platform.process.live_log import LiveLog, line
 from tools.layout import ROOT
 
 
@@ -270,3 +273,23 @@ def test_fault_commands(commands: Commands, platform: LocalPlatform) -> None:
     commands.run("fault refuse 9")
     assert commands.run("fault clear") == "no faults are armed"
     assert post(platform, registration_form()).json["code"] == 200
+
+
+def test_what_a_device_wrote_cannot_command_the_terminal() -> None:
+    event = Event(
+        1, 0.0, "publish", "a1ExpAkj9Hi", "\x1b]0;x\x07", 200, {"topic": "/a\x1b[2J\r\n"}
+    )
+
+    shown = line(event)
+    assert shown.isprintable()
+    assert "\\x1b[2J\\r\\n" in shown
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_topic_can_be_shown_in_any_encoding(encoding: str) -> None:
+    written = io.BytesIO()
+    file = io.TextIOWrapper(written, encoding=encoding, newline="")
+    LiveLog(Console(file=file), verbose=False).show(
+        Event(1, 0.0, "publish", "a1ExpAkj9Hi", "Example_dyn1", 200, {"topic": "/\u6e29\ud800"})
+    )
+    assert written.getvalue().endswith(b"\n")

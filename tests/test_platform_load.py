@@ -6,9 +6,11 @@ import asyncio
 import ssl
 import struct
 import time
+from pathlib import Path
 
 from platform_clients import PK, PS, connect_packet, tls_context
 
+from tools.bench import load
 from tools.iot_platform import LocalPlatform
 
 COUNT = 500
@@ -51,3 +53,11 @@ def test_500_devices_are_online_at_once_over_tls_and_each_gets_its_message() -> 
         assert asyncio.run(run()) == [name.encode() for name in names]
         began = time.monotonic()
     assert time.monotonic() - began < 10, "stopping is quick"
+
+
+def test_the_load_measurement_counts_each_message_and_its_answer(tmp_path: Path) -> None:
+    """`make bench` measures 2,000 devices so; here it is only seen to work."""
+    found = load.measure(tmp_path, devices=20, seconds=0.5)
+
+    assert [one.transport for one in found if one.server == "local platform"] == ["TCP", "TLS 1.2"]
+    assert all(one.sent == one.answered > 0 for one in found)

@@ -144,7 +144,7 @@ class Commands:
 
     def _events(self, words: list[str]) -> str:
         count = _number(words[0]) if words else 20
-        return "\n".join(line(e).plain for e in self._platform.record.events()[-count:])
+        return "\n".join(line(e) for e in self._platform.record.events()[-count:])
 
     def _switch(self, words: list[str]) -> str:
         if words[1] not in ("on", "off"):
