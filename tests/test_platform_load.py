@@ -57,7 +57,6 @@ def test_500_devices_are_online_at_once_over_tls_and_each_gets_its_message() -> 
 
 def test_the_load_measurement_counts_each_message_and_its_answer(tmp_path: Path) -> None:
     """`make bench` measures 2,000 devices so; here it is only seen to work."""
-    found = load.measure(tmp_path, devices=20, seconds=0.5)
+    (one,) = load.measure_platform(tmp_path, devices=20, seconds=0.5, transports=["TCP"])
 
-    assert [one.transport for one in found if one.server == "local platform"] == ["TCP", "TLS 1.2"]
-    assert all(one.sent == one.answered > 0 for one in found)
+    assert one.sent == one.answered > 0

@@ -30,8 +30,8 @@ PARTS: dict[str, Callable[[Place, bool], Section]] = {
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.bench",
-        description="Measure memory, flash, wire, time, scale and load beside the peers, and write "
-        "docs/benchmark.md with its pictures.",
+        description="Measure memory, flash, wire, time, scale and load beside the peers, and "
+        "write docs/benchmark.md with its pictures.",
         epilog="With --only or --quick the result is only shown, unless --output names a folder.",
     )
     parser.add_argument("--only", choices=sorted(PARTS), action="append", help="one part; repeat")

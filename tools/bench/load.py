@@ -67,23 +67,31 @@ class _Target:
     subscribe: bool = False
 
 
-def measure(folder: Path, devices: int, seconds: float) -> list[Load]:
-    """The platform over TCP and TLS, and mosquitto if it is installed."""
+def measure_platform(
+    folder: Path, devices: int, seconds: float, transports: Sequence[str] = ("TCP", "TLS 1.2")
+) -> list[Load]:
+    """The platform, over each transport."""
     _allow_many_files()
     found = []
     with _platform(folder, devices) as (process, ports):
-        root = (folder / "ca.pem").read_text()
-        for transport, target in (
-            ("TCP", _Target(ports["mqtt-tcp"])),
-            ("TLS 1.2", _Target(ports["mqtt-tls"], root)),
-        ):
-            found.append(_run("local platform", transport, process, target, devices, seconds))
-    mosquitto = _find_mosquitto()
-    if mosquitto is not None:
-        with _mosquitto(mosquitto, folder) as (process, port):
-            target = _Target(port, subscribe=True)
-            found.append(_run("mosquitto", "TCP", process, target, devices, seconds))
+        targets = {
+            "TCP": _Target(ports["mqtt-tcp"]),
+            "TLS 1.2": _Target(ports["mqtt-tls"], (folder / "ca.pem").read_text()),
+        }
+        for name in transports:
+            found.append(_run("local platform", name, process, targets[name], devices, seconds))
     return found
+
+
+def measure_mosquitto(folder: Path, devices: int, seconds: float) -> list[Load]:
+    """mosquitto over TCP; nothing if it is not installed."""
+    _allow_many_files()
+    program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        return []
+    with _mosquitto(program, folder) as (process, port):
+        target = _Target(port, subscribe=True)
+        return [_run("mosquitto", "TCP", process, target, devices, seconds)]
 
 
 def _run(
@@ -297,10 +305,6 @@ def _process(command: Sequence[str], output: IO[bytes]) -> Iterator[subprocess.P
             process.wait()
 
 
-def _find_mosquitto() -> str | None:
-    return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-
-
 def _allow_many_files() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
@@ -312,7 +316,8 @@ def section(place: Place, quick: bool) -> Section:
     """Measure all of it."""
     part = Section("Load on the local platform", __doc__ or "")
     devices, seconds = (200, 3) if quick else (DEVICES, SECONDS)
-    loads = measure(place.folder, devices, seconds)
+    ours = measure_platform(place.folder, devices, seconds)
+    theirs = measure_mosquitto(place.folder, devices, seconds)
     part.tables.append(
         Table(
             f"Connected devices, a message a second each, for {seconds} s",
@@ -326,14 +331,13 @@ def section(place: Place, quick: bool) -> Section:
                     number(one.answered),
                     f"{one.share:.2f}",
                 )
-                for one in loads
+                for one in (*ours, *theirs)
             ],
         )
     )
-    part.figures["load.share"] = max(one.share for one in loads if one.server != "mosquitto")
-    for one in loads:
-        if one.server == "mosquitto":
-            part.figures["load.share.mosquitto"] = one.share
-    if _find_mosquitto() is None:
+    part.figures["load.share"] = max(one.share for one in ours)
+    for one in theirs:
+        part.figures["load.share.mosquitto"] = one.share
+    if not theirs:
         part.notes.append("mosquitto is not installed here, so there is nothing to compare with.")
     return part
