@@ -82,10 +82,11 @@ def post(
     body: Mapping[str, str] | str,
     path: str = "/auth/register/device",
     method: str = "POST",
+    timeout: float = DEADLINE,
 ) -> Answer:
     """One request over verified TLS."""
     connection = http.client.HTTPSConnection(
-        "localhost", platform.https_port, timeout=DEADLINE, context=tls_context(platform)
+        "localhost", platform.https_port, timeout=timeout, context=tls_context(platform)
     )
     try:
         text = body if isinstance(body, str) else urlencode(body)
@@ -127,10 +128,12 @@ class MqttClient:
     platform: LocalPlatform
     tls: bool = True
     host: str = "localhost"
+    port: int | None = None
     _socket: socket.socket = field(init=False)
 
     def __post_init__(self) -> None:
         port = self.platform.mqtt_tls_port if self.tls else self.platform.mqtt_tcp_port
+        port = self.port or port
         self._socket = socket.create_connection(("127.0.0.1", port), DEADLINE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.tls:

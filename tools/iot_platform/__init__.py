@@ -17,6 +17,7 @@ from tools.iot_platform.network.certificates import Authority, Certificate, Prob
 from tools.iot_platform.process.local import LocalPlatform
 from tools.iot_platform.rules.behaviour import Behaviour
 from tools.iot_platform.rules.faults import Faults
+from tools.iot_platform.rules.instances import Instance
 from tools.iot_platform.rules.names import Identity
 from tools.iot_platform.store.entities import Client, Device, Product
 from tools.iot_platform.store.record import Event, Message, Record
@@ -32,6 +33,7 @@ __all__ = [
     "Event",
     "Faults",
     "Identity",
+    "Instance",
     "LocalPlatform",
     "Message",
     "Problem",

@@ -14,6 +14,7 @@ from typing import Any
 
 from tools.iot_platform.alink.gateway import Gateways
 from tools.iot_platform.alink.ntp import answer_time
+from tools.iot_platform.alink.rrpc import Rrpc
 from tools.iot_platform.mqtt import packets
 from tools.iot_platform.mqtt.session import Session
 from tools.iot_platform.rules.behaviour import Behaviour
@@ -34,9 +35,15 @@ class Services:
     """Answers requests, and passes on what concerns sub-devices."""
 
     def __init__(
-        self, gateways: Gateways, behaviour: Behaviour, record: Record, faults: Faults
+        self,
+        gateways: Gateways,
+        rrpc: Rrpc,
+        behaviour: Behaviour,
+        record: Record,
+        faults: Faults,
     ) -> None:
         self._gateways = gateways
+        self._rrpc = rrpc
         self._behaviour = behaviour
         self._record = record
         self._faults = faults
@@ -66,6 +73,10 @@ class Services:
         """Takes the session's sub-devices offline."""
         self._gateways.session_ended(session, reason)
 
+    def answers(self, session: Session, message: packets.Publish) -> bool:
+        """Takes a message on a topic that names no device, if the platform waits for it."""
+        return self._rrpc.hear(session.identity, message)
+
     def refuse(self, session: Session, owner: Identity | None, message: packets.Publish) -> None:
         """Tells a gateway that it published for a sub-device that is not online."""
         if owner is None:
@@ -77,6 +88,8 @@ class Services:
         """Answers a message on a topic of the device or of one of its sub-devices."""
         owner = topic_owner(message.topic)
         assert owner is not None  # the broker asked `may_use`
+        if self._rrpc.hear(owner, message):
+            return
         if message.topic == f"/ext/ntp/{owner}/request":
             answer_time(self._gateways, owner, message)
             return

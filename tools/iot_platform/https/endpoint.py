@@ -1,4 +1,4 @@
-"""The HTTPS endpoint: POST /auth/register/device.
+"""The HTTPS endpoint: POST /auth/register/device and /auth/bootstrap.
 
 Answers are what the platform's own SDKs need: compact JSON, `code`, `data`, `message` in this
 order, and a Content-Length spelled so; chunked or close-delimited answers break them.
@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import HttpVersion11, web
 
+from tools.iot_platform.https.bootstrap import Bootstrap
 from tools.iot_platform.rules.behaviour import Behaviour
 from tools.iot_platform.rules.codes import MESSAGES, Refusal
 from tools.iot_platform.rules.faults import Faults, RawHttp
@@ -23,18 +24,25 @@ from tools.iot_platform.store.record import Record
 from tools.iot_platform.store.registration import Registration
 
 PATH = "/auth/register/device"
+BOOTSTRAP = "/auth/bootstrap"
 _HEADERS = {"Content-Type": "application/json;charset=utf-8", "Server": "Tengine"}
 _logger = logging.getLogger(__name__)
 _aiohttp_logger = logging.getLogger(f"{__name__}.aiohttp")
 
 
 class Endpoint:
-    """Turns HTTP requests into registrations. `server` makes a protocol for each connection."""
+    """Turns HTTP requests into answers. `server` makes a protocol for each connection."""
 
     def __init__(
-        self, registration: Registration, behaviour: Behaviour, record: Record, faults: Faults
+        self,
+        registration: Registration,
+        bootstrap: Bootstrap,
+        behaviour: Behaviour,
+        record: Record,
+        faults: Faults,
     ) -> None:
         self._registration = registration
+        self._bootstrap = bootstrap
         self._behaviour = behaviour
         self._record = record
         self._faults = faults
@@ -43,20 +51,41 @@ class Endpoint:
         self.server = web.Server(self._handle, access_log=None, logger=_aiohttp_logger)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        raw = self._faults.take_raw_http()
+        raw = self._faults.take_raw_http(request.path)
         if raw is not None:
             await _go_on(request)
             await request.read()
             self._record.add("fault", what="raw HTTP answer", path=request.path)
             return await self._send_raw(request, raw)
-        if request.path != PATH or request.method != "POST":
-            status = 404 if request.path != PATH else 405
+        answer = {PATH: self._register, BOOTSTRAP: self._bootstrap_answer}.get(request.path)
+        status = 404 if answer is None else 405
+        if answer is not None and request.method == "POST":
+            status = 200 if await _go_on(request) else 417
+        if answer is None or status != 200:
             self._record.add("http", code=status, method=request.method, path=request.path[:200])
             return web.Response(status=status, headers={"Server": "Tengine"})
-        if not await _go_on(request):
-            self._record.add("http", code=417, method=request.method, path=request.path)
-            return web.Response(status=417, headers={"Server": "Tengine"})
+        return await answer(request)
+
+    async def _bootstrap_answer(self, request: web.BaseRequest) -> web.StreamResponse:
         fields: dict[str, str] = {}
+        code, reason = 200, None
+        try:
+            fields = await _read_form(request)
+            body = await self._bootstrap.answer(fields)
+        except Refusal as refusal:
+            code, reason = refusal.code, refusal.why
+            body = _compact({"code": refusal.code, "message": refusal.message})
+        # A defect of this platform: seen in its log, and a 500 to the device.
+        except Exception:
+            _logger.exception("the platform itself failed")
+            code, body = 500, _compact({"code": 500, "message": MESSAGES[500]})
+        who = (fields.get("productKey"), fields.get("deviceName"))
+        self._record.add("bootstrap", who, code, reason=reason, peer=_peer(request))
+        return _answer(200 if code == 200 else self._behaviour.http_failure_status, body)
+
+    async def _register(self, request: web.BaseRequest) -> web.StreamResponse:
+        fields: dict[str, str] = {}
+        peer = _peer(request)
         try:
             fields = await _read_form(request)
             code = self._faults.take_register_code()
@@ -64,22 +93,22 @@ class Endpoint:
                 raise Refusal(code, "injected fault")
             device = self._registration.register(fields)
         except Refusal as refusal:
-            return self._refuse(fields, refusal)
+            return self._refuse(fields, refusal, peer)
         # A defect of this platform: seen in its log, and a 500 to the device.
         except Exception:
             _logger.exception("the platform itself failed")
-            return self._refuse(fields, Refusal(500))
+            return self._refuse(fields, Refusal(500), peer)
         data = {
             "deviceName": device.device_name,
             "deviceSecret": device.device_secret,
             "productKey": device.product_key,
         }
         lost = self._faults.take_lost_answer()
-        self._note(fields, 200, answered=lost is None)
+        self._note(fields, 200, peer, answered=lost is None)
         if lost is not None:
             self._record.add("fault", device.identity, what="registration answer lost")
             return await self._send_raw(request, RawHttp([], stay_open=lost.stay_open))
-        answer = _answer(200, {"code": 200, "data": data, "message": MESSAGES[200]})
+        answer = _answer(200, _compact({"code": 200, "data": data, "message": MESSAGES[200]}))
         slow = self._faults.take_slow_answer()
         if slow is None:
             return answer
@@ -90,13 +119,18 @@ class Endpoint:
         pieces = [whole[at : at + slow.piece] for at in range(0, len(whole), slow.piece)]
         return await self._send_raw(request, RawHttp(pieces, slow.pause))
 
-    def _refuse(self, fields: dict[str, str], refusal: Refusal) -> web.Response:
-        self._note(fields, refusal.code, reason=refusal.why)
+    def _refuse(self, fields: dict[str, str], refusal: Refusal, peer: str) -> web.Response:
+        self._note(fields, refusal.code, peer, reason=refusal.why)
         body = {"code": refusal.code, "message": refusal.message}
-        return _answer(self._behaviour.http_failure_status, body)
+        return _answer(self._behaviour.http_failure_status, _compact(body))
 
     def _note(
-        self, fields: dict[str, str], code: int, reason: str | None = None, answered: bool = True
+        self,
+        fields: dict[str, str],
+        code: int,
+        peer: str,
+        reason: str | None = None,
+        answered: bool = True,
     ) -> None:
         self._record.add(
             "register",
@@ -106,6 +140,7 @@ class Endpoint:
             sign_method=fields.get("signMethod"),
             reason=reason,
             answered=answered,
+            peer=peer,
         )
 
     async def _send_raw(self, request: web.BaseRequest, raw: RawHttp) -> web.StreamResponse:
@@ -152,9 +187,17 @@ async def _read_form(request: web.BaseRequest) -> dict[str, str]:
     return fields
 
 
-def _answer(status: int, body: dict[str, Any]) -> web.Response:
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return web.Response(status=status, body=text.encode(), headers=_HEADERS)
+def _compact(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _answer(status: int, body: bytes) -> web.Response:
+    return web.Response(status=status, body=body, headers=_HEADERS)
+
+
+def _peer(request: web.BaseRequest) -> str:
+    address = request.transport.get_extra_info("peername") if request.transport else None
+    return ":".join(map(str, address[:2])) if address else "?"
 
 
 def _as_bytes(answer: web.Response) -> bytes:

@@ -22,6 +22,7 @@ from tools.iot_platform.mqtt.registration_session import Registrar
 from tools.iot_platform.mqtt.session import Session
 from tools.iot_platform.rules.behaviour import Behaviour
 from tools.iot_platform.rules.faults import Faults
+from tools.iot_platform.rules.instances import DEFAULT
 from tools.iot_platform.rules.names import Identity, may_share, topic_owner, topic_problem
 from tools.iot_platform.store.record import Record
 from tools.iot_platform.store.registry import Registry
@@ -46,6 +47,9 @@ class Services(Protocol):
 
     def product_keys(self, session: Session) -> set[str]:
         """The products whose broadcasts the session may have: its own and its sub-devices'."""
+
+    def answers(self, session: Session, message: packets.Publish) -> bool:
+        """Takes a message on a topic that names no device, if the platform waits for it."""
 
     def refuse(self, session: Session, owner: Identity | None, message: packets.Publish) -> None:
         """A message on a topic that is not the session's to use."""
@@ -84,15 +88,15 @@ class Broker:
         self.services: Services
 
     def protocol(
-        self, announce: Callable[[asyncio.BaseTransport], None]
+        self, announce: Callable[[asyncio.BaseTransport], None], instance: str
     ) -> Callable[[], Connection]:
-        """Makes the protocol of each connection; announce: notes the TLS handshake."""
+        """Makes the protocol of each connection to an instance; announce: notes handshakes."""
 
         def made(connection: Connection, transport: asyncio.BaseTransport) -> None:
             announce(transport)
             self._welcome(connection)
 
-        return lambda: Connection(made)
+        return lambda: Connection(made, instance)
 
     async def stop(self) -> None:
         """Ends every session."""
@@ -181,7 +185,7 @@ class Broker:
         try:
             if armed is not None:
                 raise ConnectRefused(256 if armed[0] is None else armed[0], "injected fault")
-            login = self._check(packet, tls=connection.tls is not None)
+            login = self._check(packet, connection)
         except ConnectRefused as refused:
             self._note_connect(packet, connection, refused=refused)
             if refused.code < 256 and packet.level != 5:
@@ -194,9 +198,11 @@ class Broker:
         else:
             self._begin(login, connection)
 
-    def _check(self, packet: packets.Connect, tls: bool) -> Login:
+    def _check(self, packet: packets.Connect, connection: Connection) -> Login:
         try:
-            return self._authenticator.check(packet, tls)
+            return self._authenticator.check(
+                packet, connection.tls is not None, connection.instance
+            )
         except ConnectRefused:
             raise
         # A defect of this platform: seen in its log, and a CONNACK 3 to the device.
@@ -233,6 +239,7 @@ class Broker:
             keepalive=packet.keepalive,
             clean_session=packet.clean_session,
             tls=connection.tls.version() if connection.tls else None,
+            instance=None if connection.instance == DEFAULT else connection.instance,
             reason=reason,
             peer=connection.peer,
         )
@@ -310,6 +317,9 @@ class Broker:
         owner = topic_owner(message.topic)
         problem = topic_problem(message.topic)
         details = {"topic": message.topic, "qos": message.qos, "size": len(message.payload)}
+        if owner is None and not problem and self.services.answers(session, message):
+            self._record.add("publish", session.identity, 200, **details)
+            return
         if problem or owner is None or not self.services.may_use(session, owner):
             reason = problem or "not the device's own topic"
             self._record.add("publish", session.identity, 403, reason=reason, **details)

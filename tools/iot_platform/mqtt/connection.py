@@ -23,8 +23,11 @@ class Connection(asyncio.Protocol):
     Everything that arrived whole before the end is given, whatever became of the answers.
     """
 
-    def __init__(self, made: Callable[[Connection, asyncio.BaseTransport], None]) -> None:
-        """made: called once it is open; sets `on_packet` and `on_end`."""
+    def __init__(
+        self, made: Callable[[Connection, asyncio.BaseTransport], None], instance: str
+    ) -> None:
+        """made: called once it is open; sets `on_packet` and `on_end`. instance: its name."""
+        self.instance = instance
         self.on_packet: Callable[[Packet], None]
         self.on_end: Callable[[str], None]
         self.reason = ""

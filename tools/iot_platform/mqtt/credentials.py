@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from tools.iot_platform.mqtt.packets import Connect
 from tools.iot_platform.rules.behaviour import Behaviour
 from tools.iot_platform.rules.codes import Refusal
+from tools.iot_platform.rules.instances import DEFAULT, Instance
 from tools.iot_platform.rules.names import Identity, is_device_name, is_product_key
 from tools.iot_platform.rules.rate import Rate
 from tools.iot_platform.rules.signing import sign_method, verify
 from tools.iot_platform.store.entities import Client, Device
+from tools.iot_platform.store.places import Places
 from tools.iot_platform.store.registration import Registration
 from tools.iot_platform.store.registry import Registry
 
@@ -88,15 +91,26 @@ class Authenticator:
     """Checks CONNECT packets. A refusal is a ConnectRefused."""
 
     def __init__(
-        self, registry: Registry, registration: Registration, behaviour: Behaviour
+        self,
+        registry: Registry,
+        registration: Registration,
+        places: Places,
+        instances: Mapping[str, Instance],
+        behaviour: Behaviour,
     ) -> None:
+        """instances: by name, filled once their ports are known."""
         self._registry = registry
         self._registration = registration
+        self._places = places
+        self._instances = instances
         self._behaviour = behaviour
         self._connects = Rate()
 
-    def check(self, connect: Connect, tls: bool) -> Login:
-        """Accepts or refuses; a registration takes effect here, an activation does not."""
+    def check(self, connect: Connect, tls: bool, instance: str) -> Login:
+        """Accepts or refuses; a registration takes effect here, an activation does not.
+
+        instance: the name of the one that the device connects to.
+        """
         if (connect.protocol, connect.level) not in _PROTOCOLS:
             raise ConnectRefused(1, f"protocol {connect.protocol!r} level {connect.level}")
         try:
@@ -108,6 +122,7 @@ class Authenticator:
         if identity is None:
             raise ConnectRefused(self._behaviour.bad_sign_connack, "userName is not DN&PK")
         self._limit_rate(identity)
+        self._check_instance(identity, instance)
         auth = params.get("authType")
         if auth in ("register", "regnwl"):
             return self._register(connect, client_id, params, identity, tls)
@@ -129,6 +144,15 @@ class Authenticator:
             client=client,
             ext=_number(params.get("ext", "")),
         )
+
+    def _check_instance(self, identity: Identity, instance: str) -> None:
+        belongs = self._places.instance_of(identity)
+        if belongs not in self._instances:  # it served an earlier run
+            belongs = DEFAULT
+        if belongs != instance:
+            raise ConnectRefused(
+                self._behaviour.wrong_instance_connack, f"belongs to instance {belongs}", 6100
+            )
 
     def _keepalive(self, seconds: int) -> int:
         code = self._behaviour.keepalive_connack

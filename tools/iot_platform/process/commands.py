@@ -55,6 +55,9 @@ class Commands:
             "disconnect": Command("PK/DN", "close its connection", 1, 1, self._disconnect),
             "publish": Command("PK/DN TOPIC TEXT", "send a message", 3, 3, self._publish),
             "set": Command("PK/DN JSON", "send thing/service/property/set", 2, 2, self._set),
+            "rrpc": Command("PK/DN TEXT [TOPIC]", "ask it and show its answer", 2, 3, self._rrpc),
+            "move": Command("PK/DN INSTANCE", "give it to another instance", 2, 2, self._move),
+            "bootstrap": Command("PK/DN", "send thing/bootstrap/notify", 1, 1, self._bootstrap),
             "notify": Command(
                 "GATEWAY PK/DN ...", "send thing/topo/add/notify", 2, None, self._notify
             ),
@@ -88,7 +91,7 @@ class Commands:
             return f"usage: {words[0]} {command.usage}"
         try:
             return command.run(words[1:])
-        except (SeedError, ValueError, KeyError) as error:
+        except (SeedError, ValueError, LookupError) as error:
             return str(error.args[0])
 
     def _help(self, _: list[str]) -> str:
@@ -192,6 +195,26 @@ class Commands:
         topic = f"/sys/{device}/thing/service/property/set"
         payload = json.dumps(body, separators=(",", ":")).encode()
         return _sent(self._platform.publish(*device, topic, payload))
+
+    def _rrpc(self, words: list[str]) -> str:
+        device = read_identity(words[0])
+        try:
+            topic = words[2] if len(words) > 2 else None
+            answer = self._platform.rrpc(*device, words[1].encode(), topic)
+        except TimeoutError as error:
+            return str(error)
+        return answer.decode("utf-8", "backslashreplace")
+
+    def _move(self, words: list[str]) -> str:
+        device = read_identity(words[0])
+        told = self._platform.move(*device, words[1])
+        then = "it was told to ask again" if told else "it could not be told"
+        if not told and not self._platform.online(*device):
+            then = "it is offline"
+        return f"belongs to {words[1]} now; {then}"
+
+    def _bootstrap(self, words: list[str]) -> str:
+        return _sent(self._platform.notify_bootstrap(*read_identity(words[0])))
 
     # Gateways
 

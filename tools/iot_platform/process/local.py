@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tools.iot_platform.network.certificates import Certificate
 from tools.iot_platform.process.platform import Platform, Settings
 from tools.iot_platform.rules.behaviour import Behaviour
+from tools.iot_platform.rules.instances import read_instance
 from tools.iot_platform.rules.limits import PAYLOAD_BYTES
 from tools.iot_platform.rules.names import Identity, check_topic
 
@@ -41,8 +42,15 @@ class LocalPlatform:
         database: Path | None = None,
         certificates: Path | None = None,
         certificate: Certificate | None = None,
+        instances: Sequence[str] = (),
     ) -> None:
-        """Ports: 0 is any free one. database, certificates (a folder): None is in memory."""
+        """Ports: 0 is any free one. database, certificates (a folder): None is in memory.
+
+        instances: MQTT endpoints beside the default one, between which devices can be moved, as
+        NAME or NAME:TLS_PORT:TCP_PORT. Raises ValueError when one is neither.
+        """
+        for text in instances:
+            read_instance(text, "")
         settings = Settings(
             host,
             https_port,
@@ -51,6 +59,7 @@ class LocalPlatform:
             database,
             certificates,
             certificate or Certificate(),
+            tuple(instances),
         )
         self.behaviour = behaviour or Behaviour()
         self._settings = settings
@@ -58,7 +67,7 @@ class LocalPlatform:
         self._thread = threading.Thread(target=self._work, name="iot-platform", daemon=True)
 
     def start(self) -> LocalPlatform:
-        """Starts and returns once all ports listen. Raises OSError, sqlite3.Error."""
+        """Starts and returns once all ports listen. Raises OSError, sqlite3.Error, ValueError."""
         self._thread.start()
         try:
             self._platform = self._run(self._make())
@@ -70,6 +79,7 @@ class LocalPlatform:
         self.topology = self._platform.topology
         self.record = self._platform.record
         self.faults = self._platform.faults
+        self.instances = self._platform.instances
         self.https_port = self._platform.ports["https"]
         self.mqtt_tls_port = self._platform.ports["mqtt-tls"]
         self.mqtt_tcp_port = self._platform.ports["mqtt-tcp"]
@@ -116,6 +126,26 @@ class LocalPlatform:
         device = Identity(product_key, device_name)
         return self._call(lambda: self._platform.broker.publish(device, topic, payload, qos))
 
+    def rrpc(
+        self,
+        product_key: str,
+        device_name: str,
+        payload: bytes,
+        topic: str | None = None,
+        timeout: float = 8.0,
+    ) -> bytes:
+        """Asks a device and returns its answer.
+
+        topic: one of the device's own, or None for the system's; timeout: seconds. Raises
+        LookupError (it cannot be asked), TimeoutError (no answer), ValueError (no such topic).
+        """
+        if topic is not None:
+            check_topic(topic)
+        device = Identity(product_key, device_name)
+        return self._run(
+            self._platform.rrpc.ask(device, payload, topic, timeout), timeout + _DEADLINE
+        )
+
     def online(self, product_key: str, device_name: str) -> bool:
         """Whether a device is connected, or a sub-device logged in."""
         device = Identity(product_key, device_name)
@@ -145,6 +175,22 @@ class LocalPlatform:
         """Deletes a device; an online one is thrown out. Raises KeyError."""
         device = Identity(product_key, device_name)
         self._call(lambda: self._platform.delete(device))
+
+    # Instances
+
+    def move(self, product_key: str, device_name: str, instance: str) -> bool:
+        """Moves a device to an instance, where alone it may connect from now on.
+
+        One that is connected is told to ask bootstrap again, and stays until it leaves by itself.
+        Returns whether it was told. Raises KeyError (no device), ValueError (no instance).
+        """
+        device = Identity(product_key, device_name)
+        return self._call(lambda: self._platform.move(device, instance))
+
+    def notify_bootstrap(self, product_key: str, device_name: str, cmd: int = 0) -> bool:
+        """Sends thing/bootstrap/notify: 0 is to ask bootstrap again; returns whether sent."""
+        device = Identity(product_key, device_name)
+        return self._call(lambda: self._platform.notify_bootstrap(device, cmd))
 
     # Gateways; `gateway` and `subdevices` are (ProductKey, DeviceName)
 
@@ -192,8 +238,8 @@ class LocalPlatform:
 
         return self._run(call())
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_DEADLINE)
+    def _run(self, work: Coroutine[Any, Any, T], timeout: float = _DEADLINE) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
 
     def _work(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -69,6 +69,24 @@ class Behaviour:
     """QoS of a message to a device: the publisher's, as the platform documents, or MQTT's rule,
     the lower of the publisher's and the subscription's."""
 
+    # Bootstrap and instances
+    bootstrap: Literal[
+        "answer",
+        "refuse",
+        "silence",
+        "no host",
+        "no port",
+        "empty host",
+        "another host",
+        "port no number",
+        "port out of range",
+        "not JSON",
+    ] = "answer"
+    """How POST /auth/bootstrap is answered: well, not at all, or with one of these faults."""
+    bootstrap_refusal: int = 500
+    wrong_instance_connack: int = 4
+    """CONNACK code at an instance that the device does not belong to: it is unknown there."""
+
     # Gateway and sub-devices
     subdevices_per_gateway: int = 2000
     login_batch: int = 50

@@ -24,6 +24,7 @@ class RawHttp:
     pieces: Sequence[bytes] = field(repr=False)
     pause: float = 0.0
     stay_open: bool = False
+    path: str | None = None
 
 
 @dataclass
@@ -79,14 +80,15 @@ class Faults:
         times: int = 1,
         pause: float = 0.0,
         stay_open: bool = False,
+        path: str | None = None,
     ) -> None:
         """An HTTP request is answered with these very bytes and has no other effect.
 
         A sequence is sent piece by piece, `pause` seconds apart. Then the connection is closed,
-        or left open and silent.
+        or left open and silent. path: only requests to it; None: any.
         """
         pieces = [answer] if isinstance(answer, bytes) else list(answer)
-        self._arm(self._raw_http, times, RawHttp(pieces, pause, stay_open))
+        self._arm(self._raw_http, times, RawHttp(pieces, pause, stay_open, path))
 
     def connack(self, code: int | None, times: int = 1) -> None:
         """An MQTT CONNECT is answered with this code (0 to 255) whatever it holds.
@@ -119,9 +121,14 @@ class Faults:
 
     # What the platform takes
 
-    def take_raw_http(self) -> RawHttp | None:
-        """The raw answer to give now, or None."""
-        return self._take(self._raw_http)
+    def take_raw_http(self, path: str) -> RawHttp | None:
+        """The raw answer to give a request to `path` now, or None."""
+        with self._lock:
+            for at, raw in enumerate(self._raw_http):
+                if raw.path in (None, path):
+                    del self._raw_http[at]
+                    return raw
+        return None
 
     def take_lost_answer(self) -> LostAnswer | None:
         """Whether the answer at hand is to be lost."""

@@ -19,6 +19,7 @@ _TOPIC = re.compile(
     r"/(?P<pk>[^/]+)/(?P<dn>[^/]+)(?:/.*)?"
 )
 _USER_TOPIC = re.compile(r"/(?P<pk>[^/]+)/(?P<dn>[^/]+)/.+")
+_RRPC = re.compile(r"/ext/rrpc/[^/]+/(.+)")
 _NOTICES = ("/ext/notify", "/ext/register", "/ext/regnwl")
 _SHARED = ("/ext/", "/sys/", "/ota/", "/shadow/", "/broadcast/")
 
@@ -91,6 +92,9 @@ def is_system_topic(topic: str) -> bool:
 
 def topic_problem(topic: str) -> str | None:
     """What breaks the platform's limits in a topic or topic filter, or None."""
+    own = _RRPC.fullmatch(topic)
+    if own:  # the limits are those of the topic inside
+        topic = own[1]
     if len(topic.encode()) > TOPIC_BYTES:
         return f"longer than {TOPIC_BYTES} bytes"
     if topic.count("/") > TOPIC_SLASHES:

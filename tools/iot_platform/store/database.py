@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS clients (
     device_name TEXT NOT NULL,
     device_token TEXT NOT NULL,
     activated_at REAL,
+    issued_at REAL NOT NULL DEFAULT 0,
     FOREIGN KEY (product_key, device_name) REFERENCES devices ON DELETE CASCADE
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS clients_of ON clients (product_key, device_name);
@@ -49,6 +50,13 @@ CREATE TABLE IF NOT EXISTS topology (
     FOREIGN KEY (product_key, device_name) REFERENCES devices ON DELETE CASCADE
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS topology_of ON topology (gateway_key, gateway_name);
+CREATE TABLE IF NOT EXISTS places (
+    product_key TEXT NOT NULL,
+    device_name TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    PRIMARY KEY (product_key, device_name),
+    FOREIGN KEY (product_key, device_name) REFERENCES devices ON DELETE CASCADE
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
     at REAL NOT NULL,
     kind TEXT NOT NULL,
@@ -57,8 +65,9 @@ CREATE TABLE IF NOT EXISTS events (
     code INTEGER,
     details TEXT NOT NULL
 );
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 """
+_FROM_1 = "ALTER TABLE clients ADD COLUMN issued_at REAL NOT NULL DEFAULT 0"
 
 
 class Database:
@@ -85,6 +94,9 @@ class Database:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute("PRAGMA foreign_keys = ON")
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+            if version == 1:
+                self._connection.execute(_FROM_1)
             self._connection.executescript(_SCHEMA)
         except sqlite3.Error as error:
             self._connection.close()

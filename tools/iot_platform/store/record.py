@@ -26,9 +26,10 @@ Kind = Literal[
     "tls-failed",  # its handshake failed; details: port, peer, reason
     "http",  # an HTTP request that is no registration; code: HTTP status; details: method, path
     "register",  # dynamic registration; code: result; details: via ("https", "mqtt", "mqtt-free",
-    # "gateway", "gateway-proxy"), reason, sign_method, answered
+    # "gateway", "gateway-proxy"), reason, sign_method, answered, peer
+    "bootstrap",  # POST /auth/bootstrap; code: result; details: reason
     "connect",  # MQTT CONNECT; code: CONNACK (256: none); details: auth, client_id, tls,
-    # keepalive, clean_session, reason
+    # keepalive, clean_session, reason, peer, instance (unless it is the default)
     "activate",  # first successful connect or login
     "disconnect",  # end of an MQTT session; details: reason, auth
     "subscribe",  # details: topics, codes
@@ -93,7 +94,7 @@ class Record:
         self._keep = keep
         self._events: deque[Event] = deque(maxlen=keep)
         self._unwritten: list[Event] = []
-        self._written = keep  # so that what an earlier run left is cut to size at once
+        self._written = keep + keep // 10  # so that what an earlier run left is cut at once
         self._messages: deque[Message] = deque()
         self._keep_messages = keep_messages
         self._keep_bytes = keep_bytes

@@ -8,6 +8,7 @@ import string
 import time
 from collections.abc import Iterable
 
+from tools.iot_platform.rules.limits import UNUSED_CLIENTS
 from tools.iot_platform.rules.names import (
     Identity,
     check_device_name,
@@ -207,7 +208,7 @@ class Registry:
         with self._database.transaction():
             self.device(*device)
             self._set(device, "deleted = 1, device_secret = ?", random_text(32))
-            for table in ("clients", "topology"):
+            for table in ("clients", "topology", "places"):
                 self._database.query(
                     f"DELETE FROM {table} WHERE product_key = ? AND device_name = ?", *device
                 )
@@ -232,17 +233,28 @@ class Registry:
         return [Client(*row) for row in rows]
 
     def issue_client(self, device: Identity) -> Client:
-        """A new clientId and deviceToken; the device is added if it was not pre-registered."""
+        """A new clientId and deviceToken; the device is added if it was not pre-registered.
+
+        Of those that were never used the oldest is void when there are too many.
+        """
         with self._database.transaction():
             known = self.find_device(*device)
             if known is None or known.deleted:
                 self.add_device(*device)
             client_id = random_text(24)
             self._database.query(
-                "INSERT INTO clients VALUES (?, ?, ?, ?, NULL)",
+                "INSERT INTO clients VALUES (?, ?, ?, ?, NULL, ?)",
                 client_id,
                 *device,
                 random_text(40),
+                time.time(),
+            )
+            self._database.query(
+                "DELETE FROM clients WHERE client_id IN (SELECT client_id FROM clients"
+                " WHERE product_key = ? AND device_name = ? AND activated_at IS NULL"
+                " ORDER BY issued_at DESC LIMIT -1 OFFSET ?)",
+                *device,
+                UNUSED_CLIENTS,
             )
             self._set(device, "registrations = registrations + 1")
         return next(c for c in self.clients(*device) if c.client_id == client_id)
