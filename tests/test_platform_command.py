@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,71 @@ def test_a_wrong_command_is_answered(commands: Commands, text: str, answer: str)
     assert commands.run(text) == answer
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "reset {0}",
+        "disable {0}",
+        "enable {0}",
+        "delete {0}",
+        "disconnect {0}",
+        "publish {0} /a x",
+        "set {0} {{}}",
+        "rrpc {0} x",
+        "move {0} default",
+        "bootstrap {0}",
+        "unbind {0}",
+        "topology {0}",
+        "notify {0} {1}",
+        "notify {1} {0}",
+        "change {0} 0 {1}",
+        "change {1} 0 {0}",
+    ],
+)
+@pytest.mark.parametrize("absent", [f"{PK}/nobody", "a1Unknown00/nobody", f"{SUB}/sub002"])
+def test_a_device_that_is_not_there_is_said_so(
+    commands: Commands, platform: LocalPlatform, text: str, absent: str
+) -> None:
+    platform.delete(SUB, "sub002")
+
+    assert commands.run(text.format(absent, f"{PK}/{DN}")) == f"no device {absent}"
+
+
+def test_a_product_that_is_not_there_is_said_so(commands: Commands) -> None:
+    assert commands.run("devices a1Unknown00") == "no product a1Unknown00"
+
+
+def test_unbind_says_what_there_was_to_unbind(commands: Commands, platform: LocalPlatform) -> None:
+    subdevice = platform.registry.device(SUB, "sub001").identity
+    gateway = platform.registry.device(GATEWAY, "gateway01").identity
+    assert commands.run(f"unbind {subdevice}") == "belongs to no gateway"
+    platform.topology.bind(gateway, [subdevice])
+    assert commands.run(f"unbind {subdevice}") == "taken from its gateway"
+    assert commands.run(f"unbind {subdevice}") == "belongs to no gateway"
+
+
+def test_a_gateway_that_is_deleted_leaves_its_sub_devices_free(
+    commands: Commands, platform: LocalPlatform
+) -> None:
+    subdevice = platform.registry.device(SUB, "sub001").identity
+    gateway = platform.registry.device(GATEWAY, "gateway01").identity
+    platform.topology.bind(gateway, [subdevice])
+    commands.run(f"delete {gateway}")
+    assert commands.run(f"unbind {subdevice}") == "belongs to no gateway"
+
+
+def test_rrpc_shows_the_answer(commands: Commands, platform: LocalPlatform) -> None:
+    device = platform.registry.device(GATEWAY, "gateway01").identity
+    with MqttClient(platform) as client, ThreadPoolExecutor(1) as pool:
+        client.connect_device(*device, "gatewaySecret")
+        asked = pool.submit(commands.run, f"rrpc {device} 'is the lamp on?'")
+        topic, payload = client.message()
+        client.publish(topic.replace("request", "response"), b"yes \xff")
+        assert (payload, asked.result(5)) == (b"is the lamp on?", r"yes \xff")
+    platform.record.wait_for("disconnect")
+    assert commands.run(f"rrpc {device} x") == f"{device} is offline or not subscribed"
+
+
 def test_quit(commands: Commands) -> None:
     with pytest.raises(Quit):
         commands.run("quit")
@@ -259,7 +325,6 @@ def test_device_commands(commands: Commands, platform: LocalPlatform) -> None:
     assert "disabled" in commands.run("devices")
     assert commands.run(f"enable {device}") == "enabled"
     assert commands.run(f"delete {device}") == "deleted"
-    assert commands.run(f"unbind {SUB}/sub001") == "taken from its gateway"
     assert "admin" in commands.run("events 5")
 
 

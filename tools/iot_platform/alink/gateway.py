@@ -159,13 +159,14 @@ class Gateways:
         params = {"status": status, "subList": [names(s) for s in subdevices]}
         return self.request(gateway, "thing/topo/change", params)
 
-    def unbind(self, subdevice: Identity, notice: int = 6401) -> None:
-        """The cloud takes a sub-device from its gateway, and says so."""
+    def unbind(self, subdevice: Identity, notice: int = 6401) -> bool:
+        """The cloud takes a sub-device from its gateway, and says so; whether it had one."""
         gateway = self.topology.gateway_of(subdevice)
         self.topology.unbind([subdevice])
         self.force_offline(subdevice, notice)
         if gateway is not None:
             self.notify_topology_change(gateway, 1, [subdevice])
+        return gateway is not None
 
 
 def names(identity: Identity) -> dict[str, str]:

@@ -10,26 +10,22 @@ answered by the platform instead of being passed on to other clients.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Protocol
 
 from tools.iot_platform.mqtt import packets
+from tools.iot_platform.mqtt.arrivals import Arrivals
 from tools.iot_platform.mqtt.connection import Connection
-from tools.iot_platform.mqtt.credentials import Authenticator, ConnectRefused, Login
+from tools.iot_platform.mqtt.credentials import Authenticator, Login
 from tools.iot_platform.mqtt.kept import Kept
 from tools.iot_platform.mqtt.registration_session import Registrar
 from tools.iot_platform.mqtt.session import Session
 from tools.iot_platform.rules.behaviour import Behaviour
 from tools.iot_platform.rules.faults import Faults
-from tools.iot_platform.rules.instances import DEFAULT
 from tools.iot_platform.rules.names import Identity, may_share, topic_owner, topic_problem
 from tools.iot_platform.store.record import Record
 from tools.iot_platform.store.registry import Registry
 
-_logger = logging.getLogger(__name__)
-_FIRST_PACKET = 15.0
-"""Seconds a client has from the connection to its CONNECT."""
 _KICK_TOPIC = "/ext/notify"
 _KICK = b'{"title":"kick","content":"Kicked by the same device"}'
 _EXT_NOTIFY = 2
@@ -76,12 +72,10 @@ class Broker:
         faults: Faults,
     ) -> None:
         self._registry = registry
-        self._authenticator = authenticator
         self._behaviour = behaviour
         self._record = record
-        self._faults = faults
+        self._arrivals = Arrivals(authenticator, record, faults, self._login)
         self._registrar = Registrar(behaviour, record, faults)
-        self._connections: set[Connection] = set()
         # By identity, then by `Session.client`: more than one only without pre-registration.
         self._sessions: dict[Identity, dict[str, Session]] = {}
         self._kept: dict[Identity, dict[str, Kept]] = {}
@@ -91,17 +85,11 @@ class Broker:
         self, announce: Callable[[asyncio.BaseTransport], None], instance: str
     ) -> Callable[[], Connection]:
         """Makes the protocol of each connection to an instance; announce: notes handshakes."""
-
-        def made(connection: Connection, transport: asyncio.BaseTransport) -> None:
-            announce(transport)
-            self._welcome(connection)
-
-        return lambda: Connection(made, instance)
+        return self._arrivals.protocol(announce, instance)
 
     async def stop(self) -> None:
         """Ends every session."""
-        for connection in list(self._connections):
-            connection.close("platform stopped")
+        self._arrivals.close("platform stopped")
         await self._registrar.stop()
 
     def sessions(self, identity: Identity) -> list[Session]:
@@ -160,93 +148,17 @@ class Broker:
         strict = self._behaviour.delivery_qos == "lower"
         return min(published, granted) if strict else published
 
-    # CONNECT
+    # Sessions
 
-    def _welcome(self, connection: Connection) -> None:
-        def gone(reason: str) -> None:
-            self._connections.discard(connection)
-            why = f"no CONNECT: {reason}"
-            self._record.add("disconnect", peer=connection.peer, reason=why)
-
-        def arrived(packet: packets.Packet) -> None:
-            assert isinstance(packet, packets.Connect)  # the decoder takes no other first
-            self._arrived(connection, packet)
-
-        connection.on_packet = arrived
-        connection.on_end = gone
-        connection.deadline(_FIRST_PACKET, "waited too long")
-        self._connections.add(connection)
-
-    def _arrived(self, connection: Connection, packet: packets.Connect) -> None:
-        connection.on_end = lambda reason: self._connections.discard(connection)
-        if packet.level == 5:
-            connection.write(packets.UNSUPPORTED_IN_5)
-        armed = self._faults.take_connack()
-        try:
-            if armed is not None:
-                raise ConnectRefused(256 if armed[0] is None else armed[0], "injected fault")
-            login = self._check(packet, connection)
-        except ConnectRefused as refused:
-            self._note_connect(packet, connection, refused=refused)
-            if refused.code < 256 and packet.level != 5:
-                connection.write(packets.connack(refused.code))
-            connection.close("refused")
-            return
-        self._note_connect(packet, connection, login=login)
+    def _login(self, login: Login, connection: Connection) -> None:
         if login.answer:
             self._registrar.answer(self._session(login, connection, Kept()))
         else:
             self._begin(login, connection)
 
-    def _check(self, packet: packets.Connect, connection: Connection) -> Login:
-        try:
-            return self._authenticator.check(
-                packet, connection.tls is not None, connection.instance
-            )
-        except ConnectRefused:
-            raise
-        # A defect of this platform: seen in its log, and a CONNACK 3 to the device.
-        except Exception:
-            _logger.exception("the platform itself failed")
-            raise ConnectRefused(3, "the platform itself failed", 500) from None
-
-    def _note_connect(
-        self,
-        packet: packets.Connect,
-        connection: Connection,
-        login: Login | None = None,
-        refused: ConnectRefused | None = None,
-    ) -> None:
-        device_name, _, product_key = packet.username.partition("&")
-        identity = (product_key or None, device_name or None)
-        reason = refused.why if refused else None
-        if "authType=reg" in packet.client_id:
-            free = "authType=regnwl" in packet.client_id
-            self._record.add(
-                "register",
-                identity,
-                refused.result if refused else 200,
-                via="mqtt-free" if free else "mqtt",
-                reason=reason,
-                peer=connection.peer,
-            )
-        self._record.add(
-            "connect",
-            identity,
-            refused.code if refused else 0,
-            auth=login.auth if login else None,
-            client_id=packet.client_id[:200],
-            keepalive=packet.keepalive,
-            clean_session=packet.clean_session,
-            tls=connection.tls.version() if connection.tls else None,
-            instance=None if connection.instance == DEFAULT else connection.instance,
-            reason=reason,
-            peer=connection.peer,
-        )
-
     def _session(self, login: Login, connection: Connection, kept: Kept) -> Session:
         def ended(reason: str) -> None:
-            self._connections.discard(connection)
+            self._arrivals.gone(connection)
             self._ended(session, reason)
 
         session = Session(

@@ -123,7 +123,9 @@ class Commands:
 
     def _devices(self, words: list[str]) -> str:
         lines = []
-        for device in self._registry.devices(words[0] if words else None):
+        for product_key in words:
+            self._registry.product(product_key)
+        for device in self._registry.devices(*words):
             online = self._platform.online(*device.identity)
             state = [
                 "online" if online else "offline",
@@ -139,7 +141,7 @@ class Commands:
         return "\n".join(lines) or "no devices"
 
     def _topology(self, words: list[str]) -> str:
-        gateway = read_identity(words[0])
+        gateway = self._device(words[0])
         online = set(self._platform.subdevices_online(gateway))
         subdevices = self._platform.topology.subdevices(gateway)
         rows = [f"{s!s:<40} {'online' if s in online else 'offline'}" for s in subdevices]
@@ -158,30 +160,30 @@ class Commands:
     # Devices
 
     def _reset(self, words: list[str]) -> str:
-        self._platform.reset(*read_identity(words[0]))
+        self._platform.reset(*self._device(words[0]))
         return "may be registered again"
 
     def _disable(self, words: list[str]) -> str:
-        self._platform.disable(*read_identity(words[0]))
+        self._platform.disable(*self._device(words[0]))
         return "disabled"
 
     def _enable(self, words: list[str]) -> str:
-        self._platform.enable(*read_identity(words[0]))
+        self._platform.enable(*self._device(words[0]))
         return "enabled"
 
     def _delete(self, words: list[str]) -> str:
-        self._platform.delete(*read_identity(words[0]))
+        self._platform.delete(*self._device(words[0]))
         return "deleted"
 
     def _disconnect(self, words: list[str]) -> str:
-        done = self._platform.disconnect(*read_identity(words[0]))
+        done = self._platform.disconnect(*self._device(words[0]))
         return "disconnected" if done else "not online"
 
     def _publish(self, words: list[str]) -> str:
-        return _sent(self._platform.publish(*read_identity(words[0]), words[1], words[2].encode()))
+        return _sent(self._platform.publish(*self._device(words[0]), words[1], words[2].encode()))
 
     def _set(self, words: list[str]) -> str:
-        device = read_identity(words[0])
+        device = self._device(words[0])
         try:
             params = json.loads(words[1])
         except ValueError:
@@ -197,7 +199,7 @@ class Commands:
         return _sent(self._platform.publish(*device, topic, payload))
 
     def _rrpc(self, words: list[str]) -> str:
-        device = read_identity(words[0])
+        device = self._device(words[0])
         try:
             topic = words[2] if len(words) > 2 else None
             answer = self._platform.rrpc(*device, words[1].encode(), topic)
@@ -206,7 +208,7 @@ class Commands:
         return answer.decode("utf-8", "backslashreplace")
 
     def _move(self, words: list[str]) -> str:
-        device = read_identity(words[0])
+        device = self._device(words[0])
         told = self._platform.move(*device, words[1])
         then = "it was told to ask again" if told else "it could not be told"
         if not told and not self._platform.online(*device):
@@ -214,23 +216,25 @@ class Commands:
         return f"belongs to {words[1]} now; {then}"
 
     def _bootstrap(self, words: list[str]) -> str:
-        return _sent(self._platform.notify_bootstrap(*read_identity(words[0])))
+        return _sent(self._platform.notify_bootstrap(*self._device(words[0])))
 
     # Gateways
 
     def _notify(self, words: list[str]) -> str:
-        return _sent(self._platform.notify_topology_add(read_identity(words[0]), _all(words[1:])))
+        return _sent(
+            self._platform.notify_topology_add(self._device(words[0]), self._all(words[1:]))
+        )
 
     def _change(self, words: list[str]) -> str:
         return _sent(
             self._platform.notify_topology_change(
-                read_identity(words[0]), _number(words[1]), _all(words[2:])
+                self._device(words[0]), _number(words[1]), self._all(words[2:])
             )
         )
 
     def _unbind(self, words: list[str]) -> str:
-        self._platform.unbind(*read_identity(words[0]))
-        return "taken from its gateway"
+        was_bound = self._platform.unbind(*self._device(words[0]))
+        return "taken from its gateway" if was_bound else "belongs to no gateway"
 
     def _fault(self, words: list[str]) -> str:
         faults = self._platform.faults
@@ -256,9 +260,15 @@ class Commands:
     def _quit(self, _: list[str]) -> str:
         raise Quit
 
+    def _device(self, word: str) -> Identity:
+        """A device that is there. Raises SeedError, KeyError."""
+        identity = read_identity(word)
+        if self._registry.device(*identity).deleted:
+            raise KeyError(f"no device {identity}")
+        return identity
 
-def _all(words: list[str]) -> list[Identity]:
-    return [read_identity(word) for word in words]
+    def _all(self, words: list[str]) -> list[Identity]:
+        return [self._device(word) for word in words]
 
 
 def _number(word: str) -> int:

@@ -220,10 +220,13 @@ class LocalPlatform:
             lambda: gateways.notify_topology_change(Identity(*gateway), status, changed)
         )
 
-    def unbind(self, product_key: str, device_name: str) -> None:
-        """Takes a sub-device from its gateway, as the console does, and tells the gateway."""
+    def unbind(self, product_key: str, device_name: str) -> bool:
+        """Takes a sub-device from its gateway, as the console does, and tells the gateway.
+
+        Returns whether it had one.
+        """
         device = Identity(product_key, device_name)
-        self._call(lambda: self._platform.gateways.unbind(device))
+        return self._call(lambda: self._platform.gateways.unbind(device))
 
     # The thread
 

@@ -200,7 +200,10 @@ class Platform:
             self.gateways.notify_topology_change(gateway, status, [device])
 
     def delete(self, device: Identity) -> None:
-        """Deletes a device, which is thrown out if online."""
+        """Deletes a device, which is thrown out if online; a gateway loses its topology."""
+        self.registry.device(*device)
+        for subdevice in self.topology.subdevices(device):
+            self.gateways.unbind(subdevice)
         gateway = self.topology.gateway_of(device)
         self._throw_out(device, 521)
         self.registry.delete(device)
@@ -218,7 +221,8 @@ class Platform:
         if instance not in self.instances:
             there = ", ".join(self.instances)
             raise ValueError(f"no instance {instance!r}; there are {there}")
-        self.registry.device(*device)
+        if self.registry.device(*device).deleted:
+            raise KeyError(f"no device {device}")
         self._places.move(device, instance)
         self.record.add("admin", device, what=f"moved to instance {instance}")
         return bool(self.broker.sessions(device)) and self.notify_bootstrap(device)
