@@ -129,12 +129,21 @@ class MqttClient:
     tls: bool = True
     host: str = "localhost"
     port: int | None = None
+    receive_buffer: int | None = None
     _socket: socket.socket = field(init=False)
 
     def __post_init__(self) -> None:
         port = self.platform.mqtt_tls_port if self.tls else self.platform.mqtt_tcp_port
         port = self.port or port
-        self._socket = socket.create_connection(("127.0.0.1", port), DEADLINE)
+        self._socket = socket.socket()
+        if self.receive_buffer is not None:  # before connecting, as the window is agreed there
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
+        self._socket.settimeout(DEADLINE)
+        try:
+            self._socket.connect(("127.0.0.1", port))
+        except OSError:
+            self._socket.close()
+            raise
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.tls:
             context = tls_context(self.platform)

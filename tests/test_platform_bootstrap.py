@@ -286,6 +286,11 @@ def test_an_instance_needs_a_name_of_its_own(name: str) -> None:
         LocalPlatform(instances=[name])
 
 
+def test_an_instance_cannot_be_there_twice() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        LocalPlatform(instances=[SECOND, SECOND]).start()
+
+
 def test_commands_move_and_notify(platform: LocalPlatform) -> None:
     commands = Commands(platform)
     with MqttClient(platform) as client:

@@ -41,6 +41,10 @@ class Connection(asyncio.Protocol):
         self._goodbye: asyncio.TimerHandle | None = None
         self._heard = self._loop.time()
         self._corked: list[bytes] | None = None
+        self._written = 0
+        self._paused = False
+        self._taken = 0
+        """Bytes that had left for the peer when it was last looked at."""
 
     # asyncio.Protocol
 
@@ -74,10 +78,14 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Called by asyncio: who does not take its answers is not listened to either."""
+        self._paused = True
+        self._taken = self._taken_so_far()
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """Called by asyncio."""
+        self._paused = False
+        self._heard = self._loop.time()
         self._transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -96,7 +104,7 @@ class Connection(asyncio.Protocol):
             self.close("does not read")
             self._transport.abort()
         elif self._corked is None:
-            self._transport.write(data)
+            self._send(data)
         else:
             self._corked.append(data)
 
@@ -117,16 +125,29 @@ class Connection(asyncio.Protocol):
         self._arm(seconds, lambda: self.close(reason))
 
     def keepalive(self, seconds: float) -> None:
-        """Closes when no packet came for so many seconds; replaces an earlier deadline."""
+        """Closes when no packet came for so many seconds; replaces an earlier deadline.
+
+        While the device has much to read, its packets are not read: then it must go on reading.
+        """
 
         def check() -> None:
             left = self._heard + seconds - self._loop.time()
             if left > 0:
                 self._arm(left, check)
-            else:
+            elif not self._paused:
                 self.close("keepalive")
+            elif self._taken_so_far() > self._taken:
+                self._taken = self._taken_so_far()
+                self._arm(seconds, check)
+            else:
+                self.close("does not read")
+                self._transport.abort()
 
         self._arm(seconds, check)
+
+    def _taken_so_far(self) -> int:
+        """Bytes that left for the peer; of TLS nearly so."""
+        return self._written - int(self._transport.get_write_buffer_size())
 
     def _arm(self, seconds: float, action: Callable[[], None]) -> None:
         if self._timer is not None:
@@ -137,7 +158,11 @@ class Connection(asyncio.Protocol):
     def _uncork(self) -> None:
         corked, self._corked = self._corked, None
         if corked:
-            self._transport.write(b"".join(corked))
+            self._send(b"".join(corked))
+
+    def _send(self, data: bytes) -> None:
+        self._written += len(data)
+        self._transport.write(data)
 
     def _end(self, reason: str) -> None:
         if self.reason:

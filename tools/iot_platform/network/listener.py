@@ -7,6 +7,7 @@ client's certificate checks wants to see; so accepting is done here, in a few li
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import weakref
@@ -88,7 +89,9 @@ class Listener:
         """Drops every connection; after `stop_accepting`."""
         for transport in list(self._transports):
             if isinstance(transport, asyncio.WriteTransport):
-                transport.abort()
+                # asyncio fails to abort what closed by itself with bytes still to send.
+                with contextlib.suppress(AttributeError):
+                    transport.abort()
         await asyncio.sleep(0)  # lets the transports close their sockets
 
     def announce(self, transport: asyncio.BaseTransport) -> None:

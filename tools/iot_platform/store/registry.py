@@ -155,7 +155,8 @@ class Registry:
         """The devices of one product or of all, without deleted ones."""
         rows = self._database.query(
             f"SELECT {_DEVICE_COLUMNS} FROM devices WHERE NOT deleted"
-            " AND (?1 IS NULL OR product_key = ?1) ORDER BY product_key, device_name",
+            " AND (? IS NULL OR product_key = ?) ORDER BY product_key, device_name",
+            product_key,
             product_key,
         )
         return [_device(row) for row in rows]
