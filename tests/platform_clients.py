@@ -6,6 +6,7 @@ mirrored here.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import http.client
@@ -13,6 +14,8 @@ import json
 import socket
 import ssl
 import struct
+import termios
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,10 +82,11 @@ def post(
     body: Mapping[str, str] | str,
     path: str = "/auth/register/device",
     method: str = "POST",
+    timeout: float = DEADLINE,
 ) -> Answer:
     """One request over verified TLS."""
     connection = http.client.HTTPSConnection(
-        "localhost", platform.https_port, timeout=DEADLINE, context=tls_context(platform)
+        "localhost", platform.https_port, timeout=timeout, context=tls_context(platform)
     )
     try:
         text = body if isinstance(body, str) else urlencode(body)
@@ -97,6 +101,15 @@ def post(
 def client_id(name: str, **params: str | int) -> str:
     """`name|k=v,..|`."""
     return f"{name}|{','.join(f'{key}={value}' for key, value in params.items())}|"
+
+
+def connect_packet(device_name: str, secret: str, *, tls: bool = True) -> bytes:
+    """CONNECT of a device of the product `PK`, as bytes."""
+    ident = client_id(device_name, securemode=2 if tls else 3, signmethod="hmacsha256", _ss=1)
+    content = f"clientId{device_name}deviceName{device_name}productKey{PK}"
+    fields = (ident, f"{device_name}&{PK}", hmac_hex("hmacsha256", secret, content))
+    body = b"\0\4MQTT\4\xc2\0\x3c" + b"".join(map(_text, fields))
+    return bytes([0x10, len(body) & 127 | 128, len(body) >> 7]) + body
 
 
 @dataclass
@@ -115,11 +128,22 @@ class MqttClient:
     platform: LocalPlatform
     tls: bool = True
     host: str = "localhost"
+    port: int | None = None
+    receive_buffer: int | None = None
     _socket: socket.socket = field(init=False)
 
     def __post_init__(self) -> None:
         port = self.platform.mqtt_tls_port if self.tls else self.platform.mqtt_tcp_port
-        self._socket = socket.create_connection(("127.0.0.1", port), DEADLINE)
+        port = self.port or port
+        self._socket = socket.socket()
+        if self.receive_buffer is not None:  # before connecting, as the window is agreed there
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
+        self._socket.settimeout(DEADLINE)
+        try:
+            self._socket.connect(("127.0.0.1", port))
+        except OSError:
+            self._socket.close()
+            raise
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.tls:
             context = tls_context(self.platform)
@@ -132,6 +156,19 @@ class MqttClient:
         self.close()
 
     def close(self) -> None:
+        self._socket.close()
+
+    def wait_until_sent(self) -> None:
+        """Returns when the other side's kernel has everything; raises TimeoutError."""
+        until = time.monotonic() + DEADLINE
+        while fcntl.ioctl(self._socket, termios.TIOCOUTQ, b"\0" * 4) != b"\0" * 4:
+            if time.monotonic() > until:
+                raise TimeoutError("the other side takes no more")
+            time.sleep(0.01)
+
+    def reset(self) -> None:
+        """Ends the TCP connection by RST; what came and was not read is lost."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 
     def send(self, kind: int, flags: int, body: bytes) -> None:
@@ -264,9 +301,10 @@ class MqttClient:
         head = _text(topic) + (struct.pack("!H", packet_id) if qos else b"")
         self.send(3, qos << 1, head + payload)
 
-    def subscribe(self, *filters: str, packet_id: int = 1) -> list[int]:
+    def subscribe(self, *filters: str, qos: int = 0, packet_id: int = 1) -> list[int]:
         """SUBSCRIBE; the codes of the SUBACK."""
-        body = struct.pack("!H", packet_id) + b"".join(_text(name) + b"\0" for name in filters)
+        asked = bytes([qos])
+        body = struct.pack("!H", packet_id) + b"".join(_text(name) + asked for name in filters)
         self.send(8, 2, body)
         packet = self.receive()
         assert packet is not None and packet.kind == 9, packet

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from platform_clients import PK, PS, SUB, MqttClient, post, registration_form
-from platform_process import DEADLINE, DN, FREE_PORTS, GATEWAY, Running
+from platform_clients import PK, PS
+from platform_process import DEADLINE, DN, FREE_PORTS, Running
+from rich.console import Console
 
-from tools.iot_platform import LocalPlatform
-from tools.iot_platform.commands import Commands, Quit
+from tools.iot_platform import Event, LocalPlatform
+from tools.iot_platform.process.commands import Commands
+from tools.iot_platform.process.live_log import LiveLog, line
 from tools.layout import ROOT
 
 
@@ -148,125 +150,44 @@ def test_says_what_is_wrong_with_a_file(tmp_path: Path, content: str, message: s
     assert message in answer
 
 
-# Commands, in this process
-
-
-@pytest.fixture
-def platform() -> Iterator[LocalPlatform]:
-    with LocalPlatform() as running:
-        yield running
-
-
-@pytest.fixture
-def commands(platform: LocalPlatform, products: Path) -> Commands:
-    made = Commands(platform)
-    assert made.run(f"add-product {products}").startswith(f"added product {PK}, device {PK}/{DN}")
-    return made
-
-
-def test_a_file_is_added_once(commands: Commands, products: Path) -> None:
-    assert commands.run(f"add-product {products}") == "all of it is there already"
-
-
-def test_a_product_json_of_a_board_will_do(platform: LocalPlatform, tmp_path: Path) -> None:
-    path = tmp_path / "product.json"
-    path.write_text(
-        json.dumps({"productKey": PK, "productSecret": PS, "registration": "mqtt-free"})
+def test_serves_a_further_instance(start_platform: type[Running], products: Path) -> None:
+    running = start_platform(
+        "--memory", "--product", products, "--json", "--instance", "iot-060a1234"
     )
-    Commands(platform).run(f"add-product {path}")
+    ready = json.loads(running.wait_for(r"^\{.*\}$")[0])
+    running.wait_for("instance iot-060a1234: MQTT over TLS [0-9]+, MQTT [0-9]+")
+    running.type(f"move {PK}/{DN} iot-060a1234")
+    running.wait_for("belongs to iot-060a1234 now; it is offline")
+    running.type("quit")
 
-    assert platform.registry.product(PK).registration_free
-
-
-def test_help_names_every_command(commands: Commands) -> None:
-    names = [text.split()[0] for text in commands.run("help").splitlines()]
-
-    assert {"publish", "reset", "notify", "change", "fault", "quit"} <= set(names)
-
-
-@pytest.mark.parametrize(
-    ("text", "answer"),
-    [
-        ("", ""),
-        ("nonsense", "no command 'nonsense'; `help` lists them"),
-        ("reset", "usage: reset PK/DN"),
-        ("reset a b", "usage: reset PK/DN"),
-        ("reset a/bcde", "no device a/bcde"),
-        ("publish a/bcde '/x", "No closing quotation"),
-        ("switch x on", "no product x"),
-        (f"switch {PK} maybe", "'maybe': expected on or off"),
-        (f"set {PK}/{DN} nonsense", "'nonsense': expected JSON (put it in single quotes)"),
-        (f"publish {PK}/{DN} /a/# x", "topic '/a/#': expected a topic name without wildcards"),
-        ("fault nonsense", "'nonsense': expected lost, refuse, stall, connack, code or clear"),
-        ("fault connack", "connack: expected a code"),
-        ("events x", "'x': expected a number"),
-    ],
-)
-def test_a_wrong_command_is_answered(commands: Commands, text: str, answer: str) -> None:
-    assert commands.run(text) == answer
+    ports = {*ready["ports"].values(), *ready["instances"]["iot-060a1234"].values()}
+    assert len(ports) == 5
+    assert running.end() == 0
 
 
-def test_quit(commands: Commands) -> None:
-    with pytest.raises(Quit):
-        commands.run("quit")
+@pytest.mark.parametrize("instance", ["default", "a b", "x:1", "x:1:70000"])
+def test_refuses_an_instance_that_cannot_be(instance: str) -> None:
+    assert f"iot_platform: instance {instance!r}: " in refused("--instance", instance)
 
 
-def test_lists(commands: Commands, platform: LocalPlatform) -> None:
-    platform.topology.bind(
-        platform.registry.device(GATEWAY, "gateway01").identity,
-        [platform.registry.device(SUB, "sub001").identity],
+# The log
+
+
+def test_what_a_device_wrote_cannot_command_the_terminal() -> None:
+    event = Event(
+        1, 0.0, "publish", "a1ExpAkj9Hi", "\x1b]0;x\x07", 200, {"topic": "/a\x1b[2J\r\n"}
     )
 
-    assert f"{SUB}          device   2 device(s), dynamic registration off" in commands.run(
-        "products"
+    shown = line(event)
+    assert shown.isprintable()
+    assert "\\x1b[2J\\r\\n" in shown
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_topic_can_be_shown_in_any_encoding(encoding: str) -> None:
+    written = io.BytesIO()
+    file = io.TextIOWrapper(written, encoding=encoding, newline="")
+    LiveLog(Console(file=file), verbose=False).show(
+        Event(1, 0.0, "publish", "a1ExpAkj9Hi", "Example_dyn1", 200, {"topic": "/\u6e29\ud800"})
     )
-    assert "sub001" in commands.run(f"devices {SUB}")
-    assert f"under {GATEWAY}/gateway01" in commands.run("devices")
-    assert commands.run(f"topology {GATEWAY}/gateway01").endswith(" offline")
-    assert commands.run(f"topology {PK}/{DN}") == "no sub-devices"
-
-
-def test_the_switch(commands: Commands, platform: LocalPlatform) -> None:
-    commands.run(f"switch {PK} off")
-    assert post(platform, registration_form()).json["code"] == 6288
-
-    commands.run(f"switch {PK} on")
-    assert post(platform, registration_form()).json["code"] == 200
-
-
-def test_device_commands(commands: Commands, platform: LocalPlatform) -> None:
-    device = platform.registry.device(GATEWAY, "gateway01").identity
-    with MqttClient(platform) as client:
-        client.connect_device(*device, "gatewaySecret")
-        assert commands.run(f"set {device} '{{\"LED\": 1}}'") == "sent"
-        topic, payload = client.message()
-        assert topic == f"/sys/{device}/thing/service/property/set"
-        assert json.loads(payload)["params"] == {"LED": 1}
-        assert commands.run(f"publish {device} /sys/{device}/a 'b c'") == "sent"
-        assert client.message() == (f"/sys/{device}/a", b"b c")
-        assert commands.run(f"notify {device} {SUB}/sub001 {SUB}/sub002") == "sent"
-        assert client.message()[0].endswith("/thing/topo/add/notify")
-        assert commands.run(f"change {device} 0 {SUB}/sub001") == "sent"
-        assert client.message()[0].endswith("/thing/topo/change")
-        assert commands.run(f"disconnect {device}") == "disconnected"
-        assert client.receive() is None
-    assert commands.run(f"disconnect {device}") == "not online"
-    assert commands.run(f"reset {device}") == "may be registered again"
-    assert commands.run(f"disable {device}") == "disabled"
-    assert "disabled" in commands.run("devices")
-    assert commands.run(f"enable {device}") == "enabled"
-    assert commands.run(f"delete {device}") == "deleted"
-    assert commands.run(f"unbind {SUB}/sub001") == "taken from its gateway"
-    assert "admin" in commands.run("events 5")
-
-
-def test_fault_commands(commands: Commands, platform: LocalPlatform) -> None:
-    assert commands.run("fault code 429 2") == "armed"
-    assert [post(platform, registration_form()).json["code"] for _ in range(3)] == [429, 429, 200]
-    assert commands.run("fault connack 3") == "armed"
-    with MqttClient(platform) as client:
-        assert client.connect_device(GATEWAY, "gateway01", "gatewaySecret") == 3
-    commands.run("fault lost 9")
-    commands.run("fault refuse 9")
-    assert commands.run("fault clear") == "no faults are armed"
-    assert post(platform, registration_form()).json["code"] == 200
+    assert written.getvalue().endswith(b"\n")

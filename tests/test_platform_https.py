@@ -244,7 +244,7 @@ def test_hands_out_a_new_secret_each_time_until_the_first_connect(
 
     assert len(set(secrets)) == 3
     with MqttClient(platform) as client:
-        assert client.connect_device(PK, DN, secrets[0]) == 5
+        assert client.connect_device(PK, DN, secrets[0]) == 4
     with MqttClient(platform) as client:
         assert client.connect_device(PK, DN, secrets[2]) == 0
     assert code_of(platform) == 6289
@@ -252,7 +252,7 @@ def test_hands_out_a_new_secret_each_time_until_the_first_connect(
 
 def test_a_refused_connect_does_not_activate(platform: LocalPlatform) -> None:
     with MqttClient(platform) as client:
-        assert client.connect_device(PK, DN, "wrong") == 5
+        assert client.connect_device(PK, DN, "wrong") == 4
 
     assert code_of(platform) == 200
 
@@ -295,7 +295,7 @@ def test_the_old_secret_is_valid_after_a_reset_until_the_next_registration(
     post(platform, V1)
 
     with MqttClient(platform) as client:
-        assert client.connect_device(PK, DN, old) == 5
+        assert client.connect_device(PK, DN, old) == 4
 
 
 def test_registers_again_after_delete_and_add(platform: LocalPlatform) -> None:

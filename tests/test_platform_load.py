@@ -6,22 +6,15 @@ import asyncio
 import ssl
 import struct
 import time
+from pathlib import Path
 
-from platform_clients import PK, PS, client_id, hmac_hex, tls_context
+from platform_clients import PK, PS, connect_packet, tls_context
 
+from tools.bench import load
 from tools.iot_platform import LocalPlatform
 
 COUNT = 500
 DEADLINE = 60.0
-
-
-def connect_packet(device_name: str, secret: str) -> bytes:
-    ident = client_id(device_name, securemode=2, signmethod="hmacsha256", _ss=1)
-    content = f"clientId{device_name}deviceName{device_name}productKey{PK}"
-    fields = (ident, f"{device_name}&{PK}", hmac_hex("hmacsha256", secret, content))
-    body = b"\0\4MQTT\4\xc2\0\x3c"
-    body += b"".join(struct.pack("!H", len(text)) + text.encode() for text in fields)
-    return bytes([0x10, len(body) & 127 | 128, len(body) >> 7]) + body
 
 
 async def device(port: int, context: ssl.SSLContext, name: str, secret: str) -> bytes:
@@ -60,3 +53,10 @@ def test_500_devices_are_online_at_once_over_tls_and_each_gets_its_message() -> 
         assert asyncio.run(run()) == [name.encode() for name in names]
         began = time.monotonic()
     assert time.monotonic() - began < 10, "stopping is quick"
+
+
+def test_the_load_measurement_counts_each_message_and_its_answer(tmp_path: Path) -> None:
+    """`make bench` measures 2,000 devices so; here it is only seen to work."""
+    (one,) = load.measure_platform(tmp_path, devices=20, seconds=0.5, transports=["TCP"])
+
+    assert one.sent == one.answered > 0

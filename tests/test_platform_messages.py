@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -61,6 +62,10 @@ def test_can_answer_even_if_the_device_wants_no_reply(
         pytest.param(b'{"id":true,"params":{}}', id="an id that is no text"),
         pytest.param(b'{"id":"abc","params":{}}', id="an id that is no number"),
         pytest.param(b'{"id":"4294967296","params":{}}', id="an id past 32 bits"),
+        pytest.param(b'{"id":"' + b"1" * 5000 + b'","params":{}}', id="an id of 5,000 digits"),
+        pytest.param(b'{"id":"","params":{}}', id="an empty id"),
+        pytest.param(b'{"id":null,"params":{}}', id="an id that is null"),
+        pytest.param(b'{"id":"1","params":"' + b"[" * 50_000 + b'"}', id="deeply nested params"),
         pytest.param(b'{"id":"1","params":"{"}', id="params that are broken text"),
     ],
 )
@@ -161,12 +166,111 @@ def test_unsubscribe_ends_delivery(platform: LocalPlatform) -> None:
         f"/sys/{PK}/+/thing/service/property/set",
         "/" + "x" * 128,
         f"{SYS}/a/b/c/d/e",
+        "/broadcast/a1Other0000",
+        "/broadcast/a1Other0000/news",
+        "/broadcast/+",
+        "/broadcast/#",
+        "/broadcast",
+        "/ext/#",
+        "/ext/+",
+        "/ext/error/+/+",
+        f"/ext/error/{PK}/another1",
+        f"/ext/ntp/{PK}/another1/response",
+        f"/shadow/get/{PK}/another1",
+        "$SYS/#",
     ],
 )
 def test_refuses_a_subscription_to_what_is_not_the_devices(
     device: MqttClient, wanted: str
 ) -> None:
     assert device.subscribe(wanted) == [0x80]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        f"/broadcast/{PK}",
+        f"/broadcast/{PK}/news",
+        f"/broadcast/{PK}/#",
+        "/ext/notify",
+        "/ext/register",
+        "/ext/regnwl",
+        "/ext/rrpc/+/sys/thing",
+        f"/ext/error/{PK}/{DN}",
+        f"/ext/ntp/{PK}/{DN}/response",
+        f"/shadow/get/{PK}/{DN}",
+        f"/ota/device/upgrade/{PK}/{DN}",
+        f"/{PK}/{DN}/user/#",
+    ],
+)
+def test_grants_a_subscription_to_what_is_the_devices_or_its_products(
+    device: MqttClient, wanted: str
+) -> None:
+    assert device.subscribe(wanted) == [0]
+
+
+def test_a_broadcast_reaches_who_subscribed_to_it(
+    platform: LocalPlatform, device: MqttClient
+) -> None:
+    topic = f"/broadcast/{PK}/news"
+    assert not platform.publish(PK, DN, topic, b"x"), "_ss does not subscribe broadcasts"
+    device.subscribe(topic)
+    assert platform.publish(PK, DN, topic, b"x")
+    assert device.message() == (topic, b"x")
+
+
+def test_no_device_publishes_a_broadcast(platform: LocalPlatform, device: MqttClient) -> None:
+    device.publish(f"/broadcast/{PK}", b"x")
+
+    (event,) = platform.record.wait_for("publish")
+    assert event.code == 403
+
+
+NTP = f"/ext/ntp/{PK}/{DN}"
+
+
+@pytest.mark.parametrize("sent", ["1571724098000", 1571724098000, "0"])
+def test_tells_the_time_in_milliseconds_as_text(device: MqttClient, sent: str | int) -> None:
+    began = int(time.time() * 1000)
+    device.publish(f"{NTP}/request", json.dumps({"deviceSendTime": sent}).encode())
+    topic, payload = device.message()
+    answer = json.loads(payload)
+
+    assert topic == f"{NTP}/response"
+    assert list(answer) == ["deviceSendTime", "serverRecvTime", "serverSendTime"]
+    assert answer["deviceSendTime"] == str(sent)
+    received, left = answer["serverRecvTime"], answer["serverSendTime"]
+    assert isinstance(received, str) and isinstance(left, str)
+    assert began <= int(received) <= int(left) <= time.time() * 1000
+    assert b" " not in payload
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"1",
+        b"{}",
+        b'{"deviceSendTime":null}',
+        b'{"deviceSendTime":true}',
+        b'{"deviceSendTime":"now"}',
+        b'{"deviceSendTime":"-1"}',
+        b"\xff",
+        b"[" * 50_000,
+        b'{"deviceSendTime":"' + b"1" * 5000 + b'"}',
+    ],
+)
+def test_a_question_for_the_time_that_is_none_gets_no_answer(
+    platform: LocalPlatform, device: MqttClient, payload: bytes
+) -> None:
+    device.publish(f"{NTP}/request", payload)
+    reply = device.request(POST, {}, "2")
+
+    assert reply["id"] == "2", "the first answer to come is the post's"
+    (event, _) = platform.record.events("request")
+    assert event.code == 460
 
 
 def test_refuses_more_than_eight_topics_in_one_subscribe(device: MqttClient) -> None:

@@ -65,7 +65,7 @@ def test_a_timestamp_that_is_given_must_be_signed(platform: LocalPlatform) -> No
     with MqttClient(platform) as client:
         ident = client_id("dev", securemode=2, signmethod="hmacsha256", timestamp=1)
         password = sign(f"clientIddevdeviceName{DN}productKey{PK}")
-        assert client.connect(ident, USER, password) == 5
+        assert client.connect(ident, USER, password) == 4
 
 
 def test_parameters_may_come_in_any_order_and_be_unknown(platform: LocalPlatform) -> None:
@@ -138,20 +138,20 @@ def test_refuses_an_unknown_user_name(platform: LocalPlatform, username: str) ->
     ident = client_id("dev", securemode=2, signmethod="hmacsha256")
     with MqttClient(platform) as client:
         password = sign(f"clientIddevdeviceName{DN}productKey{PK}")
-        assert client.connect(ident, username, password) == 5
+        assert client.connect(ident, username, password) == 4
 
 
 def test_refuses_a_wrong_secret(platform: LocalPlatform) -> None:
     with MqttClient(platform) as client:
-        assert client.connect_device(PK, DN, "wrong") == 5
+        assert client.connect_device(PK, DN, "wrong") == 4
         assert client.receive() is None, "the platform closes after a refusal"
     assert not platform.registry.device(PK, DN).activated
 
 
-def test_can_refuse_a_wrong_secret_with_4(platform: LocalPlatform) -> None:
-    platform.behaviour.bad_sign_connack = 4
+def test_can_refuse_a_wrong_secret_with_5(platform: LocalPlatform) -> None:
+    platform.behaviour.bad_sign_connack = 5
     with MqttClient(platform) as client:
-        assert client.connect_device(PK, DN, "wrong") == 4
+        assert client.connect_device(PK, DN, "wrong") == 5
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_can_refuse_a_wrong_secret_with_4(platform: LocalPlatform) -> None:
 def test_refuses_a_securemode_that_does_not_fit_the_transport(
     platform: LocalPlatform, tls: bool, securemode: int
 ) -> None:
-    assert connect(platform, tls, extra={"securemode": securemode}) == 5
+    assert connect(platform, tls, extra={"securemode": securemode}) == 4
 
 
 @pytest.mark.parametrize(("keepalive", "code"), [(0, 3), (29, 3), (30, 0), (1200, 0), (1201, 0)])
@@ -175,16 +175,26 @@ def test_can_refuse_a_long_keepalive(platform: LocalPlatform) -> None:
     assert connect(platform, keepalive=1201) == 3
 
 
+@pytest.mark.parametrize("keepalive", [0, 29, 1201])
+def test_can_refuse_a_keepalive_out_of_range_with_another_code(
+    platform: LocalPlatform, keepalive: int
+) -> None:
+    platform.behaviour.keepalive_over_maximum = "refuse"
+    platform.behaviour.keepalive_connack = 2
+
+    assert connect(platform, keepalive=keepalive) == 2
+
+
 def test_refuses_a_disabled_device(platform: LocalPlatform) -> None:
     platform.disable(PK, DN)
 
-    assert connect(platform) == 5
+    assert connect(platform) == 4
 
 
 def test_refuses_a_deleted_device(platform: LocalPlatform) -> None:
     platform.delete(PK, DN)
 
-    assert connect(platform) == 5
+    assert connect(platform) == 4
 
 
 def test_refuses_the_sixth_connect_in_a_minute() -> None:

@@ -24,6 +24,7 @@ def test_a_second_connection_of_the_same_device_throws_out_the_first(
     with MqttClient(platform) as second:
         assert second.connect_device(PK, DN, DS, ident="another.client") == 0
 
+        assert device.message()[0] == "/ext/notify"
         assert device.receive() is None
         assert platform.online(PK, DN)
         (event,) = platform.record.wait_for("disconnect")

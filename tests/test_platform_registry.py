@@ -13,9 +13,9 @@ import pytest
 from platform_clients import PK, PS, MqttClient, post, registration_form
 
 from tools.iot_platform import Behaviour, Identity, LocalPlatform, Registry
-from tools.iot_platform.database import Database
-from tools.iot_platform.options import SettingError, behaviour_help, change_behaviour
-from tools.iot_platform.record import Record
+from tools.iot_platform.process.options import SettingError, behaviour_help, change_behaviour
+from tools.iot_platform.store.database import Database
+from tools.iot_platform.store.record import Record
 
 DN, DS = "Example_dyn1", "KGQQFFlGinIipW9Xn7xQ5U6d6MokPZD4"
 

@@ -152,6 +152,48 @@ def test_a_device_that_is_no_gateway_has_no_gateway_services(platform: LocalPlat
         assert client.request(topic, [named("sub001")])["code"] == 6203
 
 
+# A sub-device that has been online
+
+
+def both_ways(gateway: MqttClient) -> tuple[int, int]:
+    """The codes that sub/register and product_register give for one sub-device."""
+    first = gateway.request(REGISTER, [named("sub001")])["code"]
+    data = gateway.request(PROXY, {"proxieds": [proxied("sub001")]})["data"]
+    codes = [failure["errorDetail"]["code"] for failure in data["failures"]]
+    return first, codes[0] if codes else 200
+
+
+def test_one_that_was_online_gets_a_new_secret_either_way(
+    platform: LocalPlatform, gateway: MqttClient
+) -> None:
+    platform.registry.activate(Identity(SUB, "sub001"))
+
+    assert both_ways(gateway) == (200, 200)
+    assert platform.registry.device(SUB, "sub001").registrations == 2
+
+
+def test_one_that_was_online_can_be_refused_either_way(
+    platform: LocalPlatform, gateway: MqttClient
+) -> None:
+    platform.behaviour.active_subdevice = "refuse"
+    assert both_ways(gateway) == (200, 200), "it was not online yet"
+    platform.registry.activate(Identity(SUB, "sub001"))
+    assert both_ways(gateway) == (6289, 6289)
+    platform.reset(SUB, "sub001")
+    assert both_ways(gateway) == (200, 200)
+
+
+def test_a_refused_one_leaves_the_rest_of_a_batch_as_it_was(
+    platform: LocalPlatform, gateway: MqttClient
+) -> None:
+    platform.behaviour.active_subdevice = "refuse"
+    platform.registry.activate(Identity(SUB, "sub001"))
+    reply = gateway.request(REGISTER, [named("sub002"), named("sub001")])
+
+    assert (reply["code"], reply["data"]) == (6289, {})
+    assert platform.registry.device(SUB, "sub002").registrations == 0
+
+
 # thing/proxy/provisioning/product_register
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from platform_clients import GATEWAY, PS, SUB, MqttClient
-from platform_gateways import DS, GW, SYS, gateway_platform, named, signed
+from platform_gateways import DS, GW, SESSION, SYS, gateway_platform, named, signed
 
 from tools.iot_platform import Behaviour, Identity, LocalPlatform
 
@@ -238,3 +238,25 @@ def test_enable_and_disable_may_be_swapped(platform: LocalPlatform, gateway: Mqt
 
 def test_a_notice_to_an_offline_gateway_is_not_sent(platform: LocalPlatform) -> None:
     assert not platform.notify_topology_add((GATEWAY, GW), [(SUB, "sub001")])
+
+
+@pytest.mark.parametrize("number", ['""', "null", '"x"', "[]", "true", None])
+@pytest.mark.parametrize(
+    "topic",
+    [
+        *(f"{SYS}/{tail}" for tail in ("thing/topo/get", "thing/topo/add", "thing/sub/register")),
+        *(f"{SESSION}/{tail}" for tail in ("login", "batch_login", "logout", "batch_logout")),
+    ],
+)
+def test_a_request_without_a_good_id_gets_an_answer(
+    gateway: MqttClient, topic: str, number: str | None
+) -> None:
+    """Its id is empty in the answer unless it was a text or a number."""
+    ident = "" if number is None else f'"id":{number},'
+    gateway.publish(topic, f'{{{ident}"version":"1.0","params":{{}}}}'.encode())
+    reply_topic, payload = gateway.message()
+    reply = json.loads(payload)
+
+    assert reply_topic == topic + "_reply"
+    assert reply["code"] == 460
+    assert reply["id"] == ("x" if number == '"x"' else "")

@@ -208,7 +208,7 @@ def test_a_refused_secret_without_product_secret_is_kept_and_tried_slowly(bench:
     with board.power_on() as session:
         for _ in range(3):
             assert session.wait(WAITING, GUARD, len(session.output)) == "until"
-    assert "CONNACK 5" in session.output
+    assert "CONNACK 4" in session.output
     assert min(int(wait) for wait in _waits(session.output)) >= 30
     assert bench.platform.record.events("register", PRODUCT_KEY, name) == []
     assert bench.stored_secret(board) == "wrong"

@@ -172,7 +172,7 @@ CASES = {
     "already active": Case(lambda b: refused_registration(b, 6289), "code 6289: already active"),
     "busy": Case(lambda b: refused_registration(b, 429), r"platform is busy \(code 429\)"),
     "connect refused": Case(lambda b: refused_connect(b, 4), r"connect refused \(CONNACK 4\)"),
-    "secret refused": Case(refused_secret, r"connect refused \(CONNACK 5\): DeviceSecret reset"),
+    "secret refused": Case(refused_secret, r"connect refused \(CONNACK 4\): DeviceSecret reset"),
     "record garbled": Case(garbled_record, "device.json: not JSON; .* is not registered"),
     "flash broken": Case(broken_flash, "/device.json: cannot be written"),
     "answer repeats a secret": Case(

@@ -132,7 +132,7 @@ def test_a_running_platform_shows_no_secret(
             refused = registration_form("unit-https", secret="another")
             assert post(far, refused).json["code"] == 6600  # type: ignore[arg-type]
             with MqttClient(far) as client:  # type: ignore[arg-type]
-                assert client.connect_device(KEY, "unit-https", "another") == 5
+                assert client.connect_device(KEY, "unit-https", "another") == 4
             made += [row[0] for row in books.execute("SELECT device_secret FROM devices")]
             made += [row[0] for row in books.execute("SELECT device_token FROM clients")]
             events = "\n".join(str(row) for row in books.execute("SELECT * FROM events"))
@@ -144,7 +144,7 @@ def test_a_running_platform_shows_no_secret(
         assert running.end() == 0
     finally:
         running.close()
-    for text in ("via=mqtt-free", "6600 via=https", "CONNACK 5", "via=gateway", "armed"):
+    for text in ("via=mqtt-free", "6600 via=https", "CONNACK 4", "via=gateway", "armed"):
         assert text in running.output, running.output
     assert len(made) == 3 + 7 + 1
     for value in made:
@@ -169,7 +169,7 @@ def test_a_running_platform_shows_no_secret(
 )
 def test_a_file_of_products_is_refused_without_repeating_it(tmp_path: Path, products: str) -> None:
     """In process: what the command prints is this exception's text."""
-    from tools.iot_platform.seed import SeedError, add_from_file
+    from tools.iot_platform.store.seed import SeedError, add_from_file
 
     secrets = Secrets()
     secrets.add("ProductSecret", PRODUCT_SECRET)

@@ -10,11 +10,11 @@ from tools.deploy import Plan
 from tools.faults.proxy import Fault
 from tools.faults.secrets import Secrets
 from tools.iot_platform import LocalPlatform
-from tools.iot_platform.entities import Client
-from tools.iot_platform.faults import RawHttp
-from tools.iot_platform.packets import Connect, Publish
-from tools.iot_platform.record import Message
-from tools.iot_platform.session import Kept
+from tools.iot_platform.mqtt.kept import Kept
+from tools.iot_platform.mqtt.packets import Connect, Publish
+from tools.iot_platform.rules.faults import RawHttp
+from tools.iot_platform.store.entities import Client
+from tools.iot_platform.store.record import Message
 from tools.layout import ROOT
 from tools.provision.units import read_units
 from tools.provision.work import Job
@@ -81,7 +81,7 @@ def test_what_holds_a_secret_does_not_show_it(tmp_path: Path) -> None:
     (unit,) = read_units(csv)
     files = {"/device.json": unit.device_json()}
     kept = Kept()
-    kept.queue("/sys/x", SECRET.encode())
+    kept.keep("/sys/x", SECRET.encode())
     with LocalPlatform() as platform:
         registry = platform.registry
         product = registry.add_product(KEY, SECRET, registration_free=True)

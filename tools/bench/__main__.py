@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from tools.bench import flash, heap, report, scale, timing, wire
+from tools.bench import flash, heap, load, report, scale, timing, wire
 from tools.bench.place import Place
 from tools.bench.results import Section, Table
 from tools.layout import ROOT
@@ -23,14 +23,15 @@ PARTS: dict[str, Callable[[Place, bool], Section]] = {
     "wire": wire.section,
     "time": timing.section,
     "scale": scale.section,
+    "load": load.section,
 }
 
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.bench",
-        description="Measure memory, flash, wire, time and scale beside the peers, and write "
-        "docs/benchmark.md with its pictures.",
+        description="Measure memory, flash, wire, time, scale and load beside the peers, and "
+        "write docs/benchmark.md with its pictures.",
         epilog="With --only or --quick the result is only shown, unless --output names a folder.",
     )
     parser.add_argument("--only", choices=sorted(PARTS), action="append", help="one part; repeat")

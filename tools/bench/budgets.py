@@ -94,4 +94,12 @@ BUDGETS: dict[str, Budget] = {
     ),
     "scale.failures": Budget("boards that fail to come online", "", 0, 0, tested=False),
     "scale.connects": Budget("connects of one board in a minute", "", 5, 5, tested=False),
+    "load.share": Budget(
+        "the local platform with 2,000 devices, a message a second each",
+        "of a core",
+        1,
+        0.5,
+        ("load.share.mosquitto",),
+        tested=False,
+    ),
 }

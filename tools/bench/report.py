@@ -32,6 +32,7 @@ PEERS = {
     "later": "naive script",
     "naive": "naive script",
     "linkkit": "aliyun-iot-linkkit",
+    "mosquitto": "mosquitto",
 }
 """Last part of the name of a peer's figure -> the peer."""
 
@@ -59,7 +60,9 @@ def budgets(sections: Sequence[Section]) -> Table:
             unit = f" {budget.unit}" if budget.unit else ""
             shown = [number(x) + unit for x in (value, budget.limit, budget.goal)]
             beside = ", ".join(
-                f"{PEERS[peer.split('.')[-1]]}: {number(figures[peer])}" for peer in budget.beside
+                f"{PEERS[peer.split('.')[-1]]}: {number(figures[peer])}"
+                for peer in budget.beside
+                if peer in figures
             )
             rows.append((budget.what, *shown, state, beside))
     columns = ("what", "measured", "limit", "goal", "", "beside")

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from tools.faults.server import Server
-from tools.iot_platform.certificates import Certificate, shared_authority
+from tools.iot_platform.network.certificates import Certificate, shared_authority
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tools.iot_platform.behaviour import Behaviour
-from tools.iot_platform.certificates import Certificate
-from tools.iot_platform.commands import Commands, Quit
-from tools.iot_platform.live_log import LiveLog
-from tools.iot_platform.local import LocalPlatform
-from tools.iot_platform.options import SettingError, behaviour_help, change_behaviour
-from tools.iot_platform.seed import SeedError, add_device, add_from_file, read_identity
+from tools.iot_platform.network.certificates import Certificate
+from tools.iot_platform.process.commands import Commands, Quit
+from tools.iot_platform.process.live_log import LiveLog
+from tools.iot_platform.process.local import LocalPlatform
+from tools.iot_platform.process.options import SettingError, behaviour_help, change_behaviour
+from tools.iot_platform.rules.behaviour import Behaviour
+from tools.iot_platform.rules.instances import DEFAULT
+from tools.iot_platform.store.seed import SeedError, add_device, add_from_file, read_identity
 from tools.layout import BUILD
 
 _FOLDER = BUILD / "iot_platform"
@@ -84,6 +85,7 @@ def _platform(options: argparse.Namespace, behaviour: Behaviour) -> LocalPlatfor
         database=None if options.memory else database,
         certificates=None if options.memory else certificates,
         certificate=Certificate(names=tuple(names), region=options.region),
+        instances=options.instance,
     )
 
 
@@ -94,13 +96,26 @@ def _announce(platform: LocalPlatform, options: argparse.Namespace, console: Con
             "mqtt-tls": platform.mqtt_tls_port,
             "mqtt-tcp": platform.mqtt_tcp_port,
         }
-        print(json.dumps({"host": options.listen, "ports": ports}), flush=True)
+        ready: dict[str, object] = {"host": options.listen, "ports": ports}
+        further = [i for i in platform.instances.values() if i.name != DEFAULT]
+        if further:
+            ready["instances"] = {
+                i.name: {"mqtt-tls": i.mqtt_tls_port, "mqtt-tcp": i.mqtt_tcp_port} for i in further
+            }
+        print(json.dumps(ready), flush=True)
     console.print(
         f"IoT Platform ready on {options.listen}: HTTPS {platform.https_port},"
         f" MQTT over TLS {platform.mqtt_tls_port}, MQTT {platform.mqtt_tcp_port}",
         style="bold",
         highlight=False,
     )
+    for instance in platform.instances.values():
+        if instance.name != DEFAULT:
+            text = (
+                f"instance {instance.name}: MQTT over TLS {instance.mqtt_tls_port},"
+                f" MQTT {instance.mqtt_tcp_port}"
+            )
+            console.print(text, highlight=False)
     if not options.memory:
         root = (options.certificates or _FOLDER) / "ca.der"
         text = f"its root certificate for the device: {root}"
@@ -171,6 +186,13 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="HOST",
         help="a further host name or address for the server certificate",
+    )
+    add(
+        "--instance",
+        action="append",
+        default=[],
+        metavar="NAME[:TLS_PORT:TCP_PORT]",
+        help="a further MQTT endpoint, to which `move` gives devices",
     )
     add("--region", default="cn-shanghai", help="of the names in the server certificate")
     add(

@@ -1,0 +1,1 @@
+"""What the platform answers to messages: Alink requests, gateways and their sub-devices."""

@@ -1,0 +1,1 @@
+"""The MQTT side: packets, who connects, sessions, the broker that routes between them."""

@@ -1,0 +1,1 @@
+"""Ports: accepting, TLS handshakes, the platform's own CA and certificates."""

@@ -1,0 +1,281 @@
+"""Commands typed at the running platform: what the console and the cloud API do for real."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.iot_platform.process.live_log import line
+from tools.iot_platform.process.local import LocalPlatform
+from tools.iot_platform.rules.names import Identity
+from tools.iot_platform.store.seed import SeedError, add_device, add_from_file, read_identity
+
+
+class Quit(Exception):
+    """The operator wants the platform to end."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command. least, most: how many words follow it; most None: any number."""
+
+    usage: str
+    about: str
+    least: int
+    most: int | None
+    run: Callable[[list[str]], str]
+
+
+class Commands:
+    """Runs command lines against a platform. A word with spaces is put in quotes."""
+
+    def __init__(self, platform: LocalPlatform) -> None:
+        self._platform = platform
+        self._registry = platform.registry
+        self._numbers = itertools.count(1)
+        self._commands = {
+            "help": Command("", "list the commands", 0, 0, self._help),
+            "add-product": Command(
+                "FILE", "add the products and devices of a JSON file", 1, 1, self._add_product
+            ),
+            "add-device": Command("PK/DN ...", "pre-register devices", 1, None, self._add_device),
+            "products": Command("", "list the products", 0, 0, self._products),
+            "devices": Command("[PK]", "list the devices", 0, 1, self._devices),
+            "topology": Command("GATEWAY", "list a gateway's sub-devices", 1, 1, self._topology),
+            "events": Command("[N]", "show the last events again, 20 or N", 0, 1, self._events),
+            "switch": Command("PK on|off", "dynamic registration", 2, 2, self._switch),
+            "reset": Command("PK/DN", "open dynamic registration again", 1, 1, self._reset),
+            "disable": Command("PK/DN", "disable a device", 1, 1, self._disable),
+            "enable": Command("PK/DN", "enable a device", 1, 1, self._enable),
+            "delete": Command("PK/DN", "delete a device", 1, 1, self._delete),
+            "disconnect": Command("PK/DN", "close its connection", 1, 1, self._disconnect),
+            "publish": Command("PK/DN TOPIC TEXT", "send a message", 3, 3, self._publish),
+            "set": Command("PK/DN JSON", "send thing/service/property/set", 2, 2, self._set),
+            "rrpc": Command("PK/DN TEXT [TOPIC]", "ask it and show its answer", 2, 3, self._rrpc),
+            "move": Command("PK/DN INSTANCE", "give it to another instance", 2, 2, self._move),
+            "bootstrap": Command("PK/DN", "send thing/bootstrap/notify", 1, 1, self._bootstrap),
+            "notify": Command(
+                "GATEWAY PK/DN ...", "send thing/topo/add/notify", 2, None, self._notify
+            ),
+            "change": Command(
+                "GATEWAY STATUS PK/DN ...", "send thing/topo/change", 3, None, self._change
+            ),
+            "unbind": Command("PK/DN", "take it from its gateway", 1, 1, self._unbind),
+            "fault": Command(
+                "NAME [CODE] [TIMES]",
+                "lost, refuse, stall, connack CODE, code CODE (HTTPS), or clear",
+                1,
+                3,
+                self._fault,
+            ),
+            "quit": Command("", "end the platform", 0, 0, self._quit),
+        }
+
+    def run(self, text: str) -> str:
+        """Runs one line and returns what to show. Raises Quit; anything else wrong is shown."""
+        try:
+            words = shlex.split(text)
+        except ValueError as error:
+            return f"{error}"
+        if not words:
+            return ""
+        command = self._commands.get(words[0])
+        if command is None:
+            return f"no command {words[0]!r}; `help` lists them"
+        count = len(words) - 1
+        if count < command.least or (command.most is not None and count > command.most):
+            return f"usage: {words[0]} {command.usage}"
+        try:
+            return command.run(words[1:])
+        except (SeedError, ValueError, LookupError) as error:
+            return str(error.args[0])
+
+    def _help(self, _: list[str]) -> str:
+        rows = [(f"{name} {c.usage}".strip(), c.about) for name, c in self._commands.items()]
+        width = max(len(usage) for usage, _ in rows) + 2
+        return "\n".join(f"{usage:<{width}}{about}" for usage, about in rows)
+
+    # Registry
+
+    def _add_product(self, words: list[str]) -> str:
+        added = add_from_file(self._registry, Path(words[0]).expanduser())
+        return "added " + ", ".join(added) if added else "all of it is there already"
+
+    def _add_device(self, words: list[str]) -> str:
+        added = [a for word in words for a in add_device(self._registry, read_identity(word))]
+        return "added " + ", ".join(added) if added else "all of it is there already"
+
+    def _products(self, _: list[str]) -> str:
+        lines = []
+        for product in self._registry.products():
+            switch = "on" if product.dynamic_registration else "off"
+            free = ", without pre-registration too" if product.registration_free else ""
+            count = len(self._registry.devices(product.product_key))
+            lines.append(
+                f"{product.product_key:<20} {product.node_type:<8} {count} device(s),"
+                f" dynamic registration {switch}{free}"
+            )
+        return "\n".join(lines) or "no products; add one with `add-product FILE`"
+
+    def _devices(self, words: list[str]) -> str:
+        lines = []
+        for product_key in words:
+            self._registry.product(product_key)
+        for device in self._registry.devices(*words):
+            online = self._platform.online(*device.identity)
+            state = [
+                "online" if online else "offline",
+                "active" if device.activated else "not active",
+                f"{device.registrations} registration(s)",
+            ]
+            if device.disabled:
+                state.append("disabled")
+            gateway = self._platform.topology.gateway_of(device.identity)
+            if gateway is not None:
+                state.append(f"under {gateway}")
+            lines.append(f"{device.identity!s:<40} {', '.join(state)}")
+        return "\n".join(lines) or "no devices"
+
+    def _topology(self, words: list[str]) -> str:
+        gateway = self._device(words[0])
+        online = set(self._platform.subdevices_online(gateway))
+        subdevices = self._platform.topology.subdevices(gateway)
+        rows = [f"{s!s:<40} {'online' if s in online else 'offline'}" for s in subdevices]
+        return "\n".join(rows) or "no sub-devices"
+
+    def _events(self, words: list[str]) -> str:
+        count = _number(words[0]) if words else 20
+        return "\n".join(line(e) for e in self._platform.record.events()[-count:])
+
+    def _switch(self, words: list[str]) -> str:
+        if words[1] not in ("on", "off"):
+            raise ValueError(f"{words[1]!r}: expected on or off")
+        self._registry.set_dynamic_registration(words[0], words[1] == "on")
+        return f"dynamic registration of {words[0]} is {words[1]}"
+
+    # Devices
+
+    def _reset(self, words: list[str]) -> str:
+        self._platform.reset(*self._device(words[0]))
+        return "may be registered again"
+
+    def _disable(self, words: list[str]) -> str:
+        self._platform.disable(*self._device(words[0]))
+        return "disabled"
+
+    def _enable(self, words: list[str]) -> str:
+        self._platform.enable(*self._device(words[0]))
+        return "enabled"
+
+    def _delete(self, words: list[str]) -> str:
+        self._platform.delete(*self._device(words[0]))
+        return "deleted"
+
+    def _disconnect(self, words: list[str]) -> str:
+        done = self._platform.disconnect(*self._device(words[0]))
+        return "disconnected" if done else "not online"
+
+    def _publish(self, words: list[str]) -> str:
+        return _sent(self._platform.publish(*self._device(words[0]), words[1], words[2].encode()))
+
+    def _set(self, words: list[str]) -> str:
+        device = self._device(words[0])
+        try:
+            params = json.loads(words[1])
+        except ValueError:
+            raise ValueError(f"{words[1]!r}: expected JSON (put it in single quotes)") from None
+        body = {
+            "id": str(next(self._numbers)),
+            "version": "1.0",
+            "params": params,
+            "method": "thing.service.property.set",
+        }
+        topic = f"/sys/{device}/thing/service/property/set"
+        payload = json.dumps(body, separators=(",", ":")).encode()
+        return _sent(self._platform.publish(*device, topic, payload))
+
+    def _rrpc(self, words: list[str]) -> str:
+        device = self._device(words[0])
+        try:
+            topic = words[2] if len(words) > 2 else None
+            answer = self._platform.rrpc(*device, words[1].encode(), topic)
+        except TimeoutError as error:
+            return str(error)
+        return answer.decode("utf-8", "backslashreplace")
+
+    def _move(self, words: list[str]) -> str:
+        device = self._device(words[0])
+        told = self._platform.move(*device, words[1])
+        then = "it was told to ask again" if told else "it could not be told"
+        if not told and not self._platform.online(*device):
+            then = "it is offline"
+        return f"belongs to {words[1]} now; {then}"
+
+    def _bootstrap(self, words: list[str]) -> str:
+        return _sent(self._platform.notify_bootstrap(*self._device(words[0])))
+
+    # Gateways
+
+    def _notify(self, words: list[str]) -> str:
+        return _sent(
+            self._platform.notify_topology_add(self._device(words[0]), self._all(words[1:]))
+        )
+
+    def _change(self, words: list[str]) -> str:
+        return _sent(
+            self._platform.notify_topology_change(
+                self._device(words[0]), _number(words[1]), self._all(words[2:])
+            )
+        )
+
+    def _unbind(self, words: list[str]) -> str:
+        was_bound = self._platform.unbind(*self._device(words[0]))
+        return "taken from its gateway" if was_bound else "belongs to no gateway"
+
+    def _fault(self, words: list[str]) -> str:
+        faults = self._platform.faults
+        name, numbers = words[0], [_number(word) for word in words[1:]]
+        if name in ("connack", "code"):
+            if not numbers:
+                raise ValueError(f"{name}: expected a code")
+            (faults.connack if name == "connack" else faults.register_code)(*numbers)
+        elif name == "clear":
+            faults.clear()
+            return "no faults are armed"
+        elif name in ("lost", "refuse", "stall"):
+            arm = {
+                "lost": faults.drop_next_register_answer,
+                "refuse": faults.refuse_connection,
+                "stall": faults.stall_handshake,
+            }[name]
+            arm(*numbers[:1])
+        else:
+            raise ValueError(f"{name!r}: expected lost, refuse, stall, connack, code or clear")
+        return "armed"
+
+    def _quit(self, _: list[str]) -> str:
+        raise Quit
+
+    def _device(self, word: str) -> Identity:
+        """A device that is there. Raises SeedError, KeyError."""
+        identity = read_identity(word)
+        if self._registry.device(*identity).deleted:
+            raise KeyError(f"no device {identity}")
+        return identity
+
+    def _all(self, words: list[str]) -> list[Identity]:
+        return [self._device(word) for word in words]
+
+
+def _number(word: str) -> int:
+    if not word.isdecimal():
+        raise ValueError(f"{word!r}: expected a number")
+    return int(word)
+
+
+def _sent(sent: bool) -> str:
+    return "sent" if sent else "not sent: offline or not subscribed (see the log)"

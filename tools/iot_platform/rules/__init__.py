@@ -1,0 +1,1 @@
+"""What every part goes by: names, codes, signs, choices of behaviour, faults to inject."""

@@ -1,0 +1,1 @@
+"""What the platform knows, in SQLite: products, devices, topology, the record of what happened."""
