@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from platform_clients import GATEWAY, PK, SUB, post, registration_form
 
-from tools.iot_platform import LocalPlatform
+from tools.iot_platform import Identity, LocalPlatform
 
 if TYPE_CHECKING:  # other tests need not wait for it
     from playwright.sync_api import Browser, ConsoleMessage, Page
 
+DN = "246f28aabbcc"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = [
     "--headless",
@@ -91,3 +93,28 @@ def window(browser: Browser, hub: LocalPlatform) -> Iterator[Window]:
         context.close()
     assert made.problems == []
     assert [url for url in made.asked if not url.startswith(made.url)] == []
+
+
+def settle(page: Page) -> None:
+    """Waits until the view has what it shows."""
+    from playwright.sync_api import expect
+
+    expect(page.locator("#summary")).to_contain_text("device")
+    shown = "main tbody tr, main .products li, main .facts dd, [data-view=traffic] .entry"
+    expect(page.locator(shown).first).to_be_attached()
+
+
+@pytest.fixture
+def busy(hub: LocalPlatform) -> LocalPlatform:
+    """Devices in every state, and some traffic."""
+    registry, device = hub.registry, Identity(PK, DN)
+    registry.add_devices(PK, [DN, "refused-1", "disabled-1", "registered-1"])
+    registry.add_device(GATEWAY, "gw-1")
+    registry.add_devices(SUB, ["sensor-1", "sensor-2"])
+    hub.topology.bind(Identity(GATEWAY, "gw-1"), [Identity(SUB, "sensor-1")])
+    post(hub, registration_form("registered-1"))
+    post(hub, registration_form("refused-1", secret="wrong"))
+    hub.disable(PK, "disabled-1")
+    hub.set_fault(*device, "lost")
+    hub.record.add("deliver", device, payload=b"x" * 300, topic=f"/sys/{device}/a", size=300)
+    return hub
