@@ -124,6 +124,24 @@ def test_a_refused_connect_is_an_error_with_advice(
     assert advice in error["advice"] or "asked for" in error["advice"]
 
 
+def test_a_failed_handshake_is_the_error_of_the_device_at_that_address(
+    console: ConsoleClient, hub: LocalPlatform
+) -> None:
+    """It says no name; where two devices share an address, it is neither's."""
+    console.post("devices", productKey=PK, deviceName=DN)
+    post(hub, registration_form(DN))
+    hub.record.add("tls-failed", port="https", peer="127.0.0.1:1", reason="UNKNOWN_CA")
+    error = console.get(*DEVICE)["lastError"]
+    assert error["what"] == "TLS handshake on https failed: UNKNOWN_CA"
+    assert "does not trust the platform's root" in error["advice"]
+
+    console.post("devices", productKey=PK, deviceName="another")
+    post(hub, registration_form("another"))
+    post(hub, registration_form(DN))
+    hub.record.add("tls-failed", port="https", peer="127.0.0.1:1", reason="UNKNOWN_CA")
+    assert console.get("devices", failing="true")["total"] == 0
+
+
 def test_disable_enable_delete(console: ConsoleClient, hub: LocalPlatform) -> None:
     console.post("devices", productKey=PK, deviceName=DN, deviceSecret="itsOwn")
     with MqttClient(hub) as client:

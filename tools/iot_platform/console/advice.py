@@ -104,7 +104,7 @@ def advice(kind: str, code: int | None, details: Mapping[str, Any]) -> str | Non
             (text for part, text in _TLS.items() if part in plain),
             "The TLS handshake failed: check the client's root, clock and host name.",
         )
-    if kind == "disconnect" and reason == "keepalive":
+    if kind in ("disconnect", "offline") and reason == "keepalive":
         return _REASONS["keepalive expired"]
     if kind in ("disconnect", "offline", "undelivered") or refused(kind, code):
         for start, text in _REASONS.items():
@@ -128,6 +128,8 @@ def meaning(kind: str, code: int | None, details: Mapping[str, Any]) -> str:
         return f"registration refused, {code}: {named}"
     if kind in ("disconnect", "offline"):
         return f"went offline: {reason}"
+    if kind == "tls-failed":
+        return f"TLS handshake on {details.get('port')} failed: {reason}"
     if kind in ("publish", "request"):
         topic = details.get("topic", "")
         named = reason or MESSAGES.get(code or 0, "")

@@ -22,13 +22,13 @@ KEEP = 50_000
 _FROM_BEFORE = 2_000
 """Events of earlier runs that are read from the database at the start."""
 GROUPS: dict[str, tuple[str, ...]] = {
-    "registrations": ("register", "activate"),
+    "registrations": ("register", "activate", "bootstrap"),
     "connections": ("connect", "disconnect", "online", "offline", "tls-failed"),
     "messages": ("publish", "deliver", "undelivered", "request", "subscribe", "unsubscribe"),
     "operator": ("admin", "fault", "notice", "http"),
 }
 """Kinds of events by what a reader looks for; the others are noise beside these."""
-_SHOWN = frozenset(kind for kinds in GROUPS.values() for kind in kinds)
+_GROUP_OF = {kind: group for group, kinds in GROUPS.items() for kind in kinds}
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Traffic:
 
     def note(self, event: Event, payload: bytes | None = None) -> None:
         """Takes an event."""
-        if event.kind not in _SHOWN:
+        if event.kind not in _GROUP_OF:
             return
         with self._lock:
             self._number += 1
@@ -114,7 +114,7 @@ class Traffic:
             source: Iterable[Entry] = (
                 self._entries if device is None else self._by_device.get(device, ())
             )
-            kinds = GROUPS[group] if group is not None else _SHOWN
+            kinds = GROUPS[group] if group is not None else _GROUP_OF
             return list(
                 itertools.islice(
                     (
@@ -152,6 +152,7 @@ def entry_json(entry: Entry, secrets_of: Callable[[Identity], Iterable[str]]) ->
         "number": entry.number,
         "at": round(event.at, 3),
         "kind": event.kind,
+        "group": _GROUP_OF[event.kind],
         "productKey": event.product_key,
         "deviceName": event.device_name,
         "code": event.code,

@@ -62,9 +62,13 @@ class Statuses:
     def __init__(self, database: Database) -> None:
         self._database = database
         database.query(_TABLE)
+        database.query("CREATE INDEX IF NOT EXISTS statuses_at ON statuses (address)")
 
     def note(self, event: Event) -> None:
         """Takes what an event tells of its device."""
+        if event.kind == "tls-failed":
+            self._tls_failed(event)
+            return
         if event.product_key is None or event.device_name is None:
             return
         device = Identity(event.product_key, event.device_name)
@@ -88,8 +92,6 @@ class Statuses:
                 self._problem(device, event)
         elif event.kind in ("publish", "request") and event.code != 200:
             self._problem(device, event)
-        elif event.kind == "undelivered":
-            return  # the operator's own attempt: answered where it was made
 
     def of(self, device: Identity) -> Status:
         """The status of a device; empty when nothing was seen of it."""
@@ -105,6 +107,18 @@ class Statuses:
         if kind is not None:
             problem = Problem(kind, code, json.loads(details), problem_at, bool(over))
         return Status(address, seen_at, problem)
+
+    def _tls_failed(self, event: Event) -> None:
+        """A failed handshake names no device: it is the one last seen at that address, if one."""
+        host = str(event.details.get("peer", "")).rpartition(":")[0]
+        rows = self._database.query(
+            "SELECT product_key, device_name FROM statuses"
+            " WHERE address >= ? AND address < ? LIMIT 2",
+            f"{host}:",
+            f"{host};",  # the character after the colon
+        )
+        if host and len(rows) == 1:
+            self._problem(Identity(*rows[0]), event)
 
     def _seen(self, device: Identity, at: float, address: str | None) -> None:
         # "WHERE true" lets SQLite tell ON CONFLICT from a join.
@@ -132,10 +146,10 @@ class Statuses:
         )
 
     def _over(self, device: Identity, kind: str) -> None:
-        """A registration got through: no refused one is left; a connect: nothing is."""
+        """What got through tells what is no problem any more: a connect, that nothing is."""
         self._database.query(
             "UPDATE statuses SET over = 1 WHERE product_key = ?1 AND device_name = ?2"
-            " AND kind IS NOT NULL AND NOT over AND (?3 = 'connect' OR kind = 'register')",
+            " AND kind IS NOT NULL AND NOT over AND (?3 = 'connect' OR kind IN ('register', 'tls-failed'))",
             *device,
             kind,
         )

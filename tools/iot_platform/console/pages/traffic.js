@@ -7,12 +7,6 @@ import { linkTo } from "/pages/states.js";
 
 const PAGE = 50;
 const MOST = 300;
-const GROUPS = {
-  registrations: ["register", "activate"],
-  connections: ["connect", "disconnect", "online", "offline", "tls-failed"],
-  messages: ["publish", "deliver", "undelivered", "request", "subscribe", "unsubscribe"],
-  operator: ["admin", "fault", "notice", "http"],
-};
 
 /** The panel in `root`. */
 export function trafficPanel(root) {
@@ -48,7 +42,7 @@ export function trafficPanel(root) {
 
   function fits(entry) {
     return (!followed || `${entry.productKey}/${entry.deviceName}` === followed)
-      && (!group.value || GROUPS[group.value].includes(entry.kind))
+      && (!group.value || entry.group === group.value)
       && (!refused.checked || entry.refused);
   }
 
@@ -194,6 +188,8 @@ function describe({ kind, code, details, refused }) {
     case "register":
       return ["↑", refused ? `${code}${reason}` : `registered by ${details.via}${
         details.answered === false ? ", answer lost" : ""}`];
+    case "bootstrap":
+      return ["↑", `${code}${reason}`];
     case "connect":
       if (!refused) return ["↑", `connected${details.tls ? ` over ${details.tls}` : ""}`];
       return ["↑", `${code === 256 ? "closed without CONNACK" : `CONNACK ${code}`}${reason}`];
