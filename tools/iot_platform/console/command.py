@@ -64,7 +64,7 @@ class Actions:
         self._as_json = as_json
 
     def status(self, _: argparse.Namespace) -> None:
-        """status"""
+        """Counts devices by state."""
         found = self._client.get("status")
         lines = [f"{name:<17} {value}" for name, value in found["counts"].items()]
         self._say(found, "\n".join(lines))
@@ -72,13 +72,13 @@ class Actions:
     # Products
 
     def product_list(self, options: argparse.Namespace) -> None:
-        """product list"""
+        """Lists the products."""
         found = self._all("products", search=options.search)
         lines = map(words.product_line, found)
         self._say(found, "\n".join(lines) or "no products; `product add` adds one")
 
     def product_add(self, options: argparse.Namespace) -> None:
-        """product add"""
+        """Adds a product."""
         given: dict[str, Any] = {"productKey": options.product_key}
         if options.file is not None:
             given = _product_file(options.file, options.product_key)
@@ -92,20 +92,20 @@ class Actions:
         self._say(made, f"added {words.product_line(made)}")
 
     def product_switch(self, options: argparse.Namespace) -> None:
-        """product switch"""
+        """Switches dynamic registration of a product."""
         on = options.on == "on"
         made = self._client.post("products", options.product_key, dynamicRegistration=on)
         self._say(made, f"dynamic registration of {options.product_key} is {options.on}")
 
     def product_secret(self, options: argparse.Namespace) -> None:
-        """product secret"""
+        """Prints a ProductSecret."""
         found = self._client.post("products", options.product_key, "secret")
         self._say(found, found["productSecret"])
 
     # Devices
 
     def device_list(self, options: argparse.Namespace) -> None:
-        """device list"""
+        """Lists devices."""
         found = self._all(
             "devices",
             product=options.product,
@@ -121,7 +121,7 @@ class Actions:
         self._say(found, "\n".join(map(words.device_line, found)) or "no such devices")
 
     def device_add(self, options: argparse.Namespace) -> None:
-        """device add"""
+        """Pre-registers devices."""
         secret = None
         if options.secret_file is not None:
             if len(options.devices) > 1:
@@ -137,7 +137,7 @@ class Actions:
             self._say(made, f"added {device}")
 
     def device_import(self, options: argparse.Namespace) -> None:
-        """device import"""
+        """Pre-registers the devices of a CSV list."""
         try:
             text = options.file.read_text("utf-8-sig")
         except UnicodeDecodeError:
@@ -150,7 +150,7 @@ class Actions:
         self._say(made, f"added {made['added']} devices{there}")
 
     def device_do(self, options: argparse.Namespace) -> None:
-        """device show, reset, disable, enable, delete, disconnect, unbind"""
+        """Shows devices, or does one of `arguments.ON_DEVICES` to them."""
         self._check_running(options.what)
         for device in options.devices:
             if options.what == "show":
@@ -169,12 +169,12 @@ class Actions:
             self._say(made, f"{device} {said}")
 
     def device_secret(self, options: argparse.Namespace) -> None:
-        """device secret"""
+        """Prints a DeviceSecret."""
         found = self._client.post("devices", *options.device, "secret")
         self._say(found, found["deviceSecret"])
 
     def publish(self, options: argparse.Namespace) -> int:
-        """publish"""
+        """Sends a message; returns 1 if it was not sent."""
         self._check_running("publish")
         made = self._client.post(
             "devices",
@@ -192,7 +192,7 @@ class Actions:
     # Faults
 
     def fault_list(self, options: argparse.Namespace) -> None:
-        """fault list"""
+        """Lists the faults that are on, of one device or of all."""
         if options.device is not None:
             found = self._client.get("devices", *options.device, "faults")["items"]
             self._say(found, "\n".join(map(words.fault_words, found)) or "no faults are on")
@@ -206,7 +206,7 @@ class Actions:
         self._say(found, "\n".join(lines) or "no faults are on")
 
     def fault_on(self, options: argparse.Namespace) -> None:
-        """fault on"""
+        """Switches a fault on."""
         given = {"fault": options.fault, "times": options.times}
         for name in ("seconds", "code", "address", "problem"):
             if getattr(options, name) is not None:
@@ -214,7 +214,7 @@ class Actions:
         self._say_faults(options.device, self._client.post(*_faults(options.device), **given))
 
     def fault_off(self, options: argparse.Namespace) -> None:
-        """fault off"""
+        """Switches a fault off, or all of a device."""
         made = self._client.post(*_faults(options.device), "clear", fault=options.fault)
         self._say_faults(options.device, made)
 
@@ -225,7 +225,7 @@ class Actions:
     # Traffic
 
     def events(self, options: argparse.Namespace) -> None:
-        """events"""
+        """Prints the traffic, and follows it if asked to."""
         wanted = {
             "device": options.device,
             "group": options.group,

@@ -149,7 +149,8 @@ class Statuses:
         """What got through tells what is no problem any more: a connect, that nothing is."""
         self._database.query(
             "UPDATE statuses SET over = 1 WHERE product_key = ?1 AND device_name = ?2"
-            " AND kind IS NOT NULL AND NOT over AND (?3 = 'connect' OR kind IN ('register', 'tls-failed'))",
+            " AND kind IS NOT NULL AND NOT over"
+            " AND (?3 = 'connect' OR kind IN ('register', 'tls-failed'))",
             *device,
             kind,
         )
