@@ -48,6 +48,11 @@ def test_a_secret_is_masked_until_it_is_asked_for(
     page.get_by_role("button", name=f"Show ProductSecret of {PK}").click()
     expect(page.locator(".secret").filter(has_text=PS)).to_have_count(1)
     expect(page.locator(".file:visible")).to_contain_text(f'"productSecret": "{PS}"')
+    page.get_by_role("button", name=f"Show ProductSecret of {SUB}").click()
+    page.get_by_role("button", name=f"Hide ProductSecret of {SUB}").wait_for()
+    expect(page.locator(".secret").filter(has_text=PS)).to_have_count(0)  # one at a time
+    page.get_by_role("button", name=f"Show ProductSecret of {PK}").click()
+    expect(page.locator(".secret").filter(has_text=PS)).to_have_count(1)
     page.get_by_role("button", name=f"Hide ProductSecret of {PK}").click()
     expect(page.locator(".secret").filter(has_text=PS)).to_have_count(0)
     assert PS not in page.content()

@@ -70,7 +70,7 @@ class Guard:
         """Host, Origin, method, content type. page: of the page's own files, no data."""
         host = _single(headers, "Host")
         if host is None or not self._is_ours(host):
-            raise ApiError(403, "Host: expected the console's own address; see --console-name")
+            raise ApiError(403, "Host: expected the console's own address, or a --name")
         origin = _single(headers, "Origin")
         if origin is not None and origin.lower() != f"{self._scheme}://{host}".lower():
             raise ApiError(403, "Origin: requests of other sites are refused")

@@ -6,7 +6,7 @@ The faults of a test bench, for whoever comes next, are in `rules.faults`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tools.iot_platform.rules.faults import Claimed
 from tools.iot_platform.rules.names import Identity
@@ -160,7 +160,7 @@ class Switches:
         if switch.times == 1:
             self.clear(device, switch.fault)
         elif switch.times is not None:
-            left = Switch(**{**vars(switch), "times": switch.times - 1})
+            left = replace(switch, times=switch.times - 1)
             self.set(device, left)
         return switch
 

@@ -149,7 +149,9 @@ export function toggle(label, on, turn, props = {}) {
   }, el("i", { class: "knob", "aria-hidden": "true" }), el("span", {}, on ? "on" : "off"));
 }
 
-/** A secret: masked until it is asked for, and again after a while or a click. */
+let hideShown = () => {};
+
+/** A secret: masked until it is asked for, and again after a while, a click, or another one. */
 export function secret(name, ask, shown = () => {}) {
   const value = el("code", { class: "secret" }, "••••••••••••");
   const button = el("button", { type: "button", "aria-label": `Show ${name}` }, "Show");
@@ -171,6 +173,8 @@ export function secret(name, ask, shown = () => {}) {
     }
     try {
       const text = await ask();
+      hideShown();
+      hideShown = hide;
       value.textContent = text;
       button.textContent = "Hide";
       button.setAttribute("aria-label", `Hide ${name}`);
