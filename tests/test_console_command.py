@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -235,6 +236,25 @@ def test_a_platform_in_a_process_of_its_own_is_found(
     second.wait_for("1 product")
     second.type("devices")
     second.wait_for(f"{DEVICE} .*offline, not active")
+
+
+def test_a_port_that_is_taken_is_named(start_platform: type[Running]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = start_platform("--memory", "--console-port", f"{port}")
+        refused.wait_for(f"console port 127.0.0.1:{port}: Address already in use")
+
+        assert refused.end() == 2
+
+
+def test_the_ready_line_tells_the_address(start_platform: type[Running]) -> None:
+    with_one = start_platform("--memory", "--json")
+    ready = json.loads(with_one.wait_for(r"^\{.*\}$")[0])
+    assert ready["console"].startswith("http://127.0.0.1:")
+    without = start_platform("--memory", "--json", "--no-console")
+    assert json.loads(without.wait_for(r"^\{.*\}$")[0])["console"] == ""
+    without.wait_for("help")
+    assert "console: " not in without.output
 
 
 def test_elsewhere_than_on_loopback_it_needs_a_token_file(

@@ -29,6 +29,32 @@ def commands(platform: LocalPlatform) -> Commands:
 
 
 @pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("fault connack 256", "'256': expected a number from 1 to 255"),
+        ("fault code 0", "'0': expected a number from 1 to 9999"),
+        ("fault lost 1 2", "'2': one word too many"),
+        ("fault clear 1", "'1': one word too many"),
+        ("fault lost 0", "'0': expected a number from 1 to 1000"),
+        ("fault a/bcde lost", "no device a/bcde"),
+        (
+            f"fault {PK}/{DN} nonsense",
+            "fault: expected lost or slow or certificate or refuse or disconnect",
+        ),
+        (
+            f"fault {PK}/{DN} slow 5",
+            "'5': expected NAME=VALUE, such as times=3 or seconds=5",
+        ),
+        (f"fault {PK}/{DN} slow seconds=x", "seconds: expected a number from 0 to 120"),
+        ("events 0", "'0': expected a number from 1 to 999999999"),
+        ("events \u00b2", "'\u00b2': expected a number"),
+    ],
+)
+def test_a_wrong_number_or_setting_is_answered(commands: Commands, text: str, answer: str) -> None:
+    assert commands.run(text) == answer
+
+
+@pytest.mark.parametrize(
     ("quoted", "payload"),
     [
         ("'{\"lamp\": 1}'", b'{"lamp": 1}'),
