@@ -100,13 +100,13 @@ def test_story(
         expect(current).to_have_text("Registered (reached)")
         expect(current).to_have_text("Online (reached)")
         expect(page.locator("main .badge.online")).to_be_visible()
-        assert first.wait(r"post_reply .*\n", BOOT) == "until", first.output
+        assert first.wait(r"post_reply.*\n", BOOT) == "until", first.output
         expect(page.locator(".facts")).to_contain_text("127.0.0.1:")
 
         page.get_by_label("Topic").fill(f"/sys/{PK}/{FIRST}/thing/service/property/set")
         page.get_by_label("Payload", exact=True).fill(LAMP)
         page.get_by_role("button", name="Publish").click()
-        assert first.wait(r"property/set .*\n", BOOT) == "until", first.output
+        assert first.wait(r"property/set.*\n", BOOT) == "until", first.output
         traffic = page.locator("#traffic")
         for text in ("registered by https", "connected over TLSv1.2", '"boots":1', '"lamp":1'):
             expect(traffic).to_contain_text(text)
