@@ -6,7 +6,7 @@ PIP := $(VENV)/bin/pip --disable-pip-version-check -q
 PORT_OPTION = $(if $(PORT),--port $(PORT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run run-gateway test lint bench faults fuzz soak fleet platform board image deploy monitor identity erase-identity flash provision clean
+.PHONY: help setup run run-gateway test lint bench faults fuzz soak fleet platform picture board image deploy monitor identity erase-identity flash provision clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -68,8 +68,11 @@ fleet: $(VENV)/ready ## a thousand devices powered on in the same second: docs/f
 	@$(PY) -m tools.faults fleet
 	@$(PY) -m tools.faults report
 
-platform: $(VENV)/ready ## run the local IoT Platform
+platform: $(VENV)/ready ## run the local IoT Platform; prints the address of its console
 	@$(PY) -m tools.iot_platform $(if $(wildcard product.json),--product product.json)
+
+picture: $(VENV)/ready ## make the README's picture of the console: docs/console.png
+	@$(PY) -m pytest -p no:xdist tests/test_console_story.py --picture docs/console.png
 
 board: $(VENV)/ready ## boot a simulated board against a running platform; leaves a REPL
 	@$(PY) -m tools.board

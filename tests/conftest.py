@@ -16,7 +16,14 @@ from tools.image import build_image
 from tools.iot_platform import LocalPlatform
 from tools.layout import FROZEN, LIB, micropython_command
 
-pytest_plugins = ["platform_devices", "platform_gateways", "platform_process", "serial_boards"]
+pytest_plugins = [
+    "platform_devices",
+    "platform_gateways",
+    "platform_process",
+    "serial_boards",
+    "console_client",
+    "console_browser",
+]
 
 DEVICE_TESTS = Path(__file__).parent / "device"
 
@@ -27,6 +34,7 @@ WIFI = {"ssid": "bench", "password": "correct horse"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--picture", type=Path, help="make the README's picture of the console")
     parser.addoption("--port", help="serial port of a real board that may lose its identity")
 
 

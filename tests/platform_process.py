@@ -20,7 +20,16 @@ from tools.layout import ROOT
 
 DN = "Example_dyn1"
 GATEWAY = "a1Gateway01"
-FREE_PORTS = ["--https-port", "0", "--mqtt-tls-port", "0", "--mqtt-port", "0"]
+FREE_PORTS = [
+    "--https-port",
+    "0",
+    "--mqtt-tls-port",
+    "0",
+    "--mqtt-port",
+    "0",
+    "--console-port",
+    "0",
+]
 PRODUCTS = [
     {"productKey": PK, "productSecret": PS, "devices": [DN]},
     {

@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "network": {"rules", "store", "network"},
     "https": {"rules", "store", "https"},
     "mqtt": {"rules", "store", "mqtt"},
+    "console": {"rules", "store", "console"},
     "alink": {"rules", "store", "mqtt", "alink"},
 }
 

@@ -8,6 +8,7 @@
     https    the registration endpoint                        imports rules, store
     mqtt     packets, credentials, sessions, the broker       imports rules, store
     alink    requests of devices and gateways                 imports rules, store, mqtt
+    console  its page and JSON API                           imports rules, store
     process  all of it in one thread; the command line        imports all
 """
 

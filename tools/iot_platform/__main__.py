@@ -1,8 +1,9 @@
-"""Runs the local IoT Platform: `python -m tools.iot_platform --help`."""
+"""Runs the local IoT Platform, or a command on it: `python -m tools.iot_platform --help`."""
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import signal
 import sqlite3
@@ -12,10 +13,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tools.iot_platform.console import command
+from tools.iot_platform.console.arguments import FIRST_WORDS
+from tools.iot_platform.console.guard import is_loopback
+from tools.iot_platform.console.place import NAME, Place, token_of
+from tools.iot_platform.console.server import ConsoleSettings
 from tools.iot_platform.network.certificates import Certificate
 from tools.iot_platform.process.commands import Commands, Quit
 from tools.iot_platform.process.live_log import LiveLog
 from tools.iot_platform.process.local import LocalPlatform
+from tools.iot_platform.process.offline import open_database
 from tools.iot_platform.process.options import SettingError, behaviour_help, change_behaviour
 from tools.iot_platform.rules.behaviour import Behaviour
 from tools.iot_platform.rules.instances import DEFAULT
@@ -28,7 +35,10 @@ _PER_MINUTE = 5
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs until `quit`, Ctrl-C or SIGTERM. Returns the exit code."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] and words[0] in FIRST_WORDS:
+        return command.main(words, _FOLDER / "registry.db", open_database)
+    options = _parser().parse_args(words)
     console = Console()
     if options.list_behaviour:
         print(behaviour_help())
@@ -40,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
             change_behaviour(behaviour, setting)
         platform = _platform(options, behaviour)
         platform.start()
+        place = _note_place(platform, options)
     except (SettingError, OSError, sqlite3.Error, ValueError) as error:
         print(f"iot_platform: {_reason(error)}", file=sys.stderr)
         return 2
@@ -59,6 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
         pass
     finally:
         platform.stop()
+        if place is not None:
+            place.unlink(missing_ok=True)
     return 0
 
 
@@ -72,7 +85,7 @@ def _platform(options: argparse.Namespace, behaviour: Behaviour) -> LocalPlatfor
     names = list(options.name)
     if options.listen not in ("127.0.0.1", "0.0.0.0", "::", "localhost"):
         names.append(options.listen)
-    database = options.database or _FOLDER / "registry.db"
+    database = _database(options)
     certificates = options.certificates or _FOLDER
     if not options.memory:
         database.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +99,39 @@ def _platform(options: argparse.Namespace, behaviour: Behaviour) -> LocalPlatfor
         certificates=None if options.memory else certificates,
         certificate=Certificate(names=tuple(names), region=options.region),
         instances=options.instance,
+        console=_console(options),
     )
+
+
+def _console(options: argparse.Namespace) -> ConsoleSettings | None:
+    if options.no_console:
+        return None
+    token = None
+    if not is_loopback(options.console):
+        path = options.console_token
+        if path is None and options.memory:
+            raise ValueError("--console: elsewhere than on loopback, name a --console-token file")
+        path = path or _database(options).with_name("console.token")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        token = token_of(path)
+    return ConsoleSettings(options.console, options.console_port, tuple(options.name), token)
+
+
+def _database(options: argparse.Namespace) -> Path:
+    database: Path = options.database or _FOLDER / "registry.db"
+    return database
+
+
+def _note_place(platform: LocalPlatform, options: argparse.Namespace) -> Path | None:
+    """Tells commands where the console is; returns the file. Nothing is left of one in memory."""
+    if options.no_console or options.memory:
+        return None
+    settings = _console(options)
+    token = settings.token if settings is not None else None
+    ca = platform.ca_pem.decode() if token is not None else None
+    path = _database(options).with_name(NAME)
+    Place(platform.console_url, token, ca).write(path)
+    return path
 
 
 def _announce(platform: LocalPlatform, options: argparse.Namespace, console: Console) -> None:
@@ -97,6 +142,7 @@ def _announce(platform: LocalPlatform, options: argparse.Namespace, console: Con
             "mqtt-tcp": platform.mqtt_tcp_port,
         }
         ready: dict[str, object] = {"host": options.listen, "ports": ports}
+        ready["console"] = platform.console_url
         further = [i for i in platform.instances.values() if i.name != DEFAULT]
         if further:
             ready["instances"] = {
@@ -116,6 +162,13 @@ def _announce(platform: LocalPlatform, options: argparse.Namespace, console: Con
                 f" MQTT {instance.mqtt_tcp_port}"
             )
             console.print(text, highlight=False)
+    if platform.console_url:
+        text = f"console: {platform.console_url}"
+        console.print(text, style="bold", highlight=False, soft_wrap=True)
+        if not is_loopback(options.console):
+            path = options.console_token or _database(options).with_name("console.token")
+            text = f"from elsewhere by this machine's name or address, with the token in {path}"
+            console.print(text, highlight=False, soft_wrap=True)
     if not options.memory:
         root = (options.certificates or _FOLDER) / "ca.der"
         text = f"its root certificate for the device: {root}"
@@ -130,6 +183,8 @@ def _announce(platform: LocalPlatform, options: argparse.Namespace, console: Con
 
 
 def _take_commands(commands: Commands, console: Console) -> None:
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # a stray byte must not end the platform
     try:
         for text in sys.stdin:
             answer = commands.run(text)
@@ -146,6 +201,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tools.iot_platform",
         description="A local IoT Platform: dynamic registration over HTTPS and MQTT, an MQTT"
         " broker, gateways and sub-devices. Commands are read from standard input.",
+        epilog=f"With {', '.join(FIRST_WORDS[:-1])} or {FIRST_WORDS[-1]} as the first word it is a"
+        " command for the platform that runs, or for its database: see e.g. `device --help`.",
     )
     add = parser.add_argument
     add("--listen", default="127.0.0.1", metavar="ADDRESS", help="default: loopback only")
@@ -194,6 +251,21 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME[:TLS_PORT:TCP_PORT]",
         help="a further MQTT endpoint, to which `move` gives devices",
     )
+    add(
+        "--console",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="where the console's page listens, default: loopback only; elsewhere it speaks HTTPS"
+        " and asks for a token",
+    )
+    add("--console-port", type=_port, default=8440, metavar="PORT", help="default 8440")
+    add(
+        "--console-token",
+        type=Path,
+        metavar="FILE",
+        help="holds the token, made if absent; default: console.token beside the database",
+    )
+    add("--no-console", action="store_true", help="no page, and no commands from elsewhere")
     add("--region", default="cn-shanghai", help="of the names in the server certificate")
     add(
         "--behaviour",

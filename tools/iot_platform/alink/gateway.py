@@ -62,6 +62,10 @@ class Gateways:
         online = self._online.get(subdevice)
         return online is not None and online.system_topics
 
+    def logged_in(self) -> set[Identity]:
+        """The sub-devices online through any gateway."""
+        return set(self._online)
+
     def online(self, session: Session) -> list[Identity]:
         """The sub-devices online through a session."""
         return list(self._of_session.get(session, ()))

@@ -162,6 +162,16 @@ class Services:
 
     def _reply(self, owner: Identity, topic: str, reply: dict[str, Any]) -> None:
         payload = json.dumps(reply, ensure_ascii=False, separators=(",", ":")).encode()
+        if self._faults.take_switch(owner, "lost"):
+            self._record.add("fault", owner, what="reply lost", topic=topic)
+            return
+        slow = self._faults.take_switch(owner, "slow")
+        if slow is not None:
+            self._record.add("fault", owner, what=f"reply {slow.seconds:g} s late", topic=topic)
+            asyncio.get_running_loop().call_later(
+                slow.seconds, self._gateways.publish, owner, topic, payload
+            )
+            return
         if self._faults.edit_reply is None:
             self._gateways.publish(owner, topic, payload)
             return

@@ -91,6 +91,10 @@ class Endpoint:
             code = self._faults.take_register_code()
             if code is not None:
                 raise Refusal(code, "injected fault")
+            who = fields.get("productKey"), fields.get("deviceName")
+            code = self._faults.take_refusal(who, connect=False)
+            if code is not None:
+                raise Refusal(code, "fault switch: refuse")
             device = self._registration.register(fields)
         except Refusal as refusal:
             return self._refuse(fields, refusal, peer)
@@ -103,15 +107,17 @@ class Endpoint:
             "deviceSecret": device.device_secret,
             "productKey": device.product_key,
         }
-        lost = self._faults.take_lost_answer()
+        lost = self._faults.take_lost_answer(device.identity)
         self._note(fields, 200, peer, answered=lost is None)
         if lost is not None:
             self._record.add("fault", device.identity, what="registration answer lost")
             return await self._send_raw(request, RawHttp([], stay_open=lost.stay_open))
         answer = _answer(200, _compact({"code": 200, "data": data, "message": MESSAGES[200]}))
-        slow = self._faults.take_slow_answer()
+        slow = self._faults.take_slow_answer(device.identity)
         if slow is None:
             return answer
+        late = f"registration answer {slow.delay:g} s late"
+        self._record.add("fault", device.identity, what=late)
         await asyncio.sleep(slow.delay)
         if slow.piece is None:
             return answer

@@ -72,12 +72,41 @@ class Arrivals:
 
     def _arrived(self, connection: Connection, packet: packets.Connect) -> None:
         connection.on_end = lambda reason: self._connections.discard(connection)
+        slow = self._faults.take_switch(_names(packet), "slow")
+        if slow is None:
+            self._answer(connection, packet)
+        else:
+            late = f"CONNACK {slow.seconds:g} s late"
+            self._record.add("fault", _names(packet), what=late)
+            self._answer_later(connection, packet, slow.seconds)
+
+    def _answer_later(
+        self, connection: Connection, packet: packets.Connect, seconds: float
+    ) -> None:
+        early: list[packets.Packet] = []  # sent without waiting for CONNACK
+
+        def answer() -> None:
+            if connection.reason:
+                return
+            connection.listen(True)
+            self._answer(connection, packet)
+            for other in early:
+                if not connection.reason:
+                    connection.on_packet(other)
+
+        connection.on_packet = early.append
+        connection.listen(False)
+        connection.deadline(seconds + _FIRST_PACKET, "waited too long")
+        asyncio.get_running_loop().call_later(seconds, answer)
+
+    def _answer(self, connection: Connection, packet: packets.Connect) -> None:
         if packet.level == 5:
             connection.write(packets.UNSUPPORTED_IN_5)
         armed = self._faults.take_connack()
         try:
             if armed is not None:
                 raise ConnectRefused(256 if armed[0] is None else armed[0], "injected fault")
+            self._refuse_if_asked_to(packet)
             login = self._check(packet, connection)
         except ConnectRefused as refused:
             self._note_connect(packet, connection, refused=refused)
@@ -87,6 +116,12 @@ class Arrivals:
             return
         self._note_connect(packet, connection, login=login)
         self._begin(login, connection)
+
+    def _refuse_if_asked_to(self, packet: packets.Connect) -> None:
+        registers = "authType=reg" in packet.client_id
+        code = self._faults.take_refusal(_names(packet), connect=not registers)
+        if code is not None:
+            raise ConnectRefused(3 if registers else code, "fault switch: refuse", code)
 
     def _check(self, packet: packets.Connect, connection: Connection) -> Login:
         try:
@@ -107,8 +142,7 @@ class Arrivals:
         login: Login | None = None,
         refused: ConnectRefused | None = None,
     ) -> None:
-        device_name, _, product_key = packet.username.partition("&")
-        identity = (product_key or None, device_name or None)
+        identity = _names(packet)
         reason = refused.why if refused else None
         if "authType=reg" in packet.client_id:
             free = "authType=regnwl" in packet.client_id
@@ -133,3 +167,9 @@ class Arrivals:
             reason=reason,
             peer=connection.peer,
         )
+
+
+def _names(packet: packets.Connect) -> tuple[str | None, str | None]:
+    """ProductKey and DeviceName that a CONNECT claims, in whatever spelling."""
+    device_name, _, product_key = packet.username.partition("&")
+    return product_key or None, device_name or None

@@ -74,6 +74,7 @@ class Broker:
         self._registry = registry
         self._behaviour = behaviour
         self._record = record
+        self._faults = faults
         self._arrivals = Arrivals(authenticator, record, faults, self._login)
         self._registrar = Registrar(behaviour, record, faults)
         # By identity, then by `Session.client`: more than one only without pre-registration.
@@ -95,6 +96,10 @@ class Broker:
     def sessions(self, identity: Identity) -> list[Session]:
         """The direct connections of a device; more than one only without pre-registration."""
         return list(self._sessions.get(identity, {}).values())
+
+    def connected(self) -> set[Identity]:
+        """The devices with a direct connection."""
+        return set(self._sessions)
 
     def forget(self, identity: Identity) -> None:
         """Drops what is kept for a device that is gone, or is to start anew."""
@@ -190,6 +195,12 @@ class Broker:
         connection.keepalive(login.keepalive * self._behaviour.keepalive_factor)
         session.write(packets.connack(0, present))
         session.resume()
+        cut = self._faults.take_switch(login.identity, "disconnect")
+        if cut is not None:
+            self._record.add("fault", login.identity, what="connection cut")
+            asyncio.get_running_loop().call_later(
+                cut.seconds, session.close, "fault switch: disconnect"
+            )
 
     def _take_kept(self, login: Login, client: str) -> tuple[bool, Kept]:
         mine = self._kept.setdefault(login.identity, {})
@@ -230,14 +241,21 @@ class Broker:
         problem = topic_problem(message.topic)
         details = {"topic": message.topic, "qos": message.qos, "size": len(message.payload)}
         if owner is None and not problem and self.services.answers(session, message):
-            self._record.add("publish", session.identity, 200, **details)
+            self._record.add("publish", session.identity, 200, payload=message.payload, **details)
             return
         if problem or owner is None or not self.services.may_use(session, owner):
             reason = problem or "not the device's own topic"
-            self._record.add("publish", session.identity, 403, reason=reason, **details)
+            self._record.add(
+                "publish",
+                session.identity,
+                403,
+                payload=message.payload,
+                reason=reason,
+                **details,
+            )
             self.services.refuse(session, owner, message)
             return
         # The event comes last: who waits for it finds the message.
         self._record.add_message(owner, message.topic, message.qos, message.payload)
-        self._record.add("publish", owner, 200, **details)
+        self._record.add("publish", owner, 200, payload=message.payload, **details)
         self.services.handle(session, message)

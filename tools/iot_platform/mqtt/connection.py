@@ -120,6 +120,11 @@ class Connection(asyncio.Protocol):
         self._goodbye = self._loop.call_later(_GOODBYE, self._transport.abort)
         self._end(reason)
 
+    def listen(self, on: bool) -> None:
+        """Stops reading, or goes on; packets that have arrived are given all the same."""
+        if not self._transport.is_closing():
+            (self._transport.resume_reading if on else self._transport.pause_reading)()
+
     def deadline(self, seconds: float, reason: str) -> None:
         """Closes after so many seconds, whatever comes; replaces an earlier deadline."""
         self._arm(seconds, lambda: self.close(reason))

@@ -33,8 +33,8 @@ class Registrar:
     def answer(self, session: Session) -> None:
         """Accepts, pushes the answer without a SUBSCRIBE, and closes a session that stays."""
         session.write(packets.connack(0))
-        lost = self._faults.take_lost_answer()
-        slow = None if lost else self._faults.take_slow_answer()
+        lost = self._faults.take_lost_answer(session.identity)
+        slow = None if lost else self._faults.take_slow_answer(session.identity)
         topic = "/ext/register"
         if session.login.auth == "regnwl":
             topic = self._behaviour.registration_free_topic

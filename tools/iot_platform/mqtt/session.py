@@ -85,7 +85,9 @@ class Session:
 
     def _note(self, topic: str, qos: int, payload: bytes) -> None:
         owner = topic_owner(topic) or self.identity
-        self._record.add("deliver", owner, topic=topic, qos=qos, size=len(payload))
+        self._record.add(
+            "deliver", owner, payload=payload, topic=topic, qos=qos, size=len(payload)
+        )
 
     def _handle(self, packet: packets.Packet) -> None:
         if isinstance(packet, packets.Publish):

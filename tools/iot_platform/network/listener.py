@@ -52,12 +52,17 @@ class Listener:
         context: ssl.SSLContext | None,
         record: Record,
         faults: Faults,
+        choose: Callable[[str], ssl.SSLContext | None] = lambda _: None,
     ) -> None:
-        """name: of the port, in the record; context: TLS settings, or None for plain TCP."""
+        """name: of the port, in the record; context: TLS settings, or None for plain TCP.
+
+        choose: other TLS settings for the connection at hand, by its IP address, or None.
+        """
         self.name = name
         self._context = context
         self._record = record
         self._faults = faults
+        self._choose = choose
         self._tasks: set[asyncio.Task[None]] = set()
         self._transports: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
         self._announced: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
@@ -124,9 +129,9 @@ class Listener:
                 continue
             connection = _Socket(fileno=connection.detach())
             connection.setblocking(False)
-            self._spawn(self._open(connection, _address(address)))
+            self._spawn(self._open(connection, _address(address), address[0]))
 
-    async def _open(self, connection: socket.socket, peer: str) -> None:
+    async def _open(self, connection: socket.socket, peer: str, host: str) -> None:
         self._record.add("connection", port=self.name, peer=peer)
         fault = self._faults.take_connection()
         if fault is not None:
@@ -138,12 +143,15 @@ class Listener:
         # asyncio does so only for sockets that name their protocol, which accepted ones do not.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         loop = asyncio.get_running_loop()
+        context = self._context
+        if context is not None:
+            context = self._choose(host) or context
         try:
             transport, _ = await loop.connect_accepted_socket(
                 self._protocol,
                 connection,
-                ssl=self._context,
-                ssl_handshake_timeout=_HANDSHAKE if self._context else None,
+                ssl=context,
+                ssl_handshake_timeout=_HANDSHAKE if context else None,
             )
         except (OSError, asyncio.TimeoutError) as error:  # two classes in 3.10
             reason = getattr(error, "reason", None) or str(error) or type(error).__name__

@@ -7,12 +7,28 @@ import json
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from tools.iot_platform.console.errors import ApiError
+from tools.iot_platform.console.words import fault_words
 from tools.iot_platform.process.live_log import line
 from tools.iot_platform.process.local import LocalPlatform
 from tools.iot_platform.rules.names import Identity
 from tools.iot_platform.store.seed import SeedError, add_device, add_from_file, read_identity
+
+_FORMATS = """\
+formats:
+  PK        a ProductKey; PK/DN (and GATEWAY) a device: a1ExpAkj9Hi/246f28aabbcc
+  FILE      JSON: a board's product.json, or a list of products with "devices"
+  TEXT      a word; with spaces or quotes in it put it in single quotes: 'a "b" c'
+  JSON      as TEXT: set a1ExpAkj9Hi/246f28aabbcc '{"lamp": 1}'
+  STATUS    0 created, 1 deleted, 2 enabled, 8 disabled
+  CODE      1 to 255 of a CONNACK, a result code of a registration over HTTPS
+  TIMES     1 if left out
+  NAME=...  fault PK/DN lost|slow|certificate|refuse|disconnect [times=N|always] [seconds=S]
+            [code=CODE] [address=IP] [problem=expired]"""
 
 
 class Quit(Exception):
@@ -46,7 +62,7 @@ class Commands:
             "products": Command("", "list the products", 0, 0, self._products),
             "devices": Command("[PK]", "list the devices", 0, 1, self._devices),
             "topology": Command("GATEWAY", "list a gateway's sub-devices", 1, 1, self._topology),
-            "events": Command("[N]", "show the last events again, 20 or N", 0, 1, self._events),
+            "events": Command("[N]", "show the last events again: 20, or N", 0, 1, self._events),
             "switch": Command("PK on|off", "dynamic registration", 2, 2, self._switch),
             "reset": Command("PK/DN", "open dynamic registration again", 1, 1, self._reset),
             "disable": Command("PK/DN", "disable a device", 1, 1, self._disable),
@@ -67,9 +83,9 @@ class Commands:
             "unbind": Command("PK/DN", "take it from its gateway", 1, 1, self._unbind),
             "fault": Command(
                 "NAME [CODE] [TIMES]",
-                "lost, refuse, stall, connack CODE, code CODE (HTTPS), or clear",
+                "whoever comes next: lost, refuse, stall, connack CODE, code CODE, clear",
                 1,
-                3,
+                None,
                 self._fault,
             ),
             "quit": Command("", "end the platform", 0, 0, self._quit),
@@ -91,13 +107,18 @@ class Commands:
             return f"usage: {words[0]} {command.usage}"
         try:
             return command.run(words[1:])
+        except ApiError as error:
+            return str(error)
         except (SeedError, ValueError, LookupError) as error:
             return str(error.args[0])
 
     def _help(self, _: list[str]) -> str:
         rows = [(f"{name} {c.usage}".strip(), c.about) for name, c in self._commands.items()]
+        rows.insert(
+            -1, ("fault PK/DN [NAME ...]", "one device: list, a switch with NAME=VALUE, or clear")
+        )
         width = max(len(usage) for usage, _ in rows) + 2
-        return "\n".join(f"{usage:<{width}}{about}" for usage, about in rows)
+        return "\n".join([*(f"{usage:<{width}}{about}" for usage, about in rows), _FORMATS])
 
     # Registry
 
@@ -106,7 +127,12 @@ class Commands:
         return "added " + ", ".join(added) if added else "all of it is there already"
 
     def _add_device(self, words: list[str]) -> str:
-        added = [a for word in words for a in add_device(self._registry, read_identity(word))]
+        added = []
+        for device in [read_identity(word) for word in words]:
+            new = add_device(self._registry, device)
+            if new:
+                self._platform.record.add("admin", device, what="add")
+            added += new
         return "added " + ", ".join(added) if added else "all of it is there already"
 
     def _products(self, _: list[str]) -> str:
@@ -138,7 +164,7 @@ class Commands:
             if gateway is not None:
                 state.append(f"under {gateway}")
             lines.append(f"{device.identity!s:<40} {', '.join(state)}")
-        return "\n".join(lines) or "no devices"
+        return "\n".join(lines) or "no devices; add one with `add-device PK/DN`"
 
     def _topology(self, words: list[str]) -> str:
         gateway = self._device(words[0])
@@ -148,13 +174,15 @@ class Commands:
         return "\n".join(rows) or "no sub-devices"
 
     def _events(self, words: list[str]) -> str:
-        count = _number(words[0]) if words else 20
+        count = _number(words[0], 1) if words else 20
         return "\n".join(line(e) for e in self._platform.record.events()[-count:])
 
     def _switch(self, words: list[str]) -> str:
         if words[1] not in ("on", "off"):
             raise ValueError(f"{words[1]!r}: expected on or off")
         self._registry.set_dynamic_registration(words[0], words[1] == "on")
+        what = f"dynamic registration {words[1]}"
+        self._platform.record.add("admin", (words[0], None), what=what)
         return f"dynamic registration of {words[0]} is {words[1]}"
 
     # Devices
@@ -238,24 +266,40 @@ class Commands:
 
     def _fault(self, words: list[str]) -> str:
         faults = self._platform.faults
-        name, numbers = words[0], [_number(word) for word in words[1:]]
+        name, given = words[0], words[1:]
+        if "/" in name:
+            return self._device_fault(self._device(name), given)
+        arm: Callable[..., None]
         if name in ("connack", "code"):
-            if not numbers:
+            if not given:
                 raise ValueError(f"{name}: expected a code")
-            (faults.connack if name == "connack" else faults.register_code)(*numbers)
-        elif name == "clear":
-            faults.clear()
-            return "no faults are armed"
+            arm = faults.connack if name == "connack" else faults.register_code
+            most = 255 if name == "connack" else 9999
+            arm = partial(arm, _number(given.pop(0), 1, most))
         elif name in ("lost", "refuse", "stall"):
             arm = {
                 "lost": faults.drop_next_register_answer,
                 "refuse": faults.refuse_connection,
                 "stall": faults.stall_handshake,
             }[name]
-            arm(*numbers[:1])
+        elif name == "clear":
+            arm = faults.clear
         else:
             raise ValueError(f"{name!r}: expected lost, refuse, stall, connack, code or clear")
-        return "armed"
+        if len(given) > (name != "clear"):
+            raise ValueError(f"{given[-1]!r}: one word too many")
+        arm(*(_number(word, 1, 1000) for word in given))
+        return "no faults are armed" if name == "clear" else "armed"
+
+    def _device_fault(self, device: Identity, words: list[str]) -> str:
+        if words == ["clear"]:
+            shown = self._platform.clear_faults(*device)
+        elif words:
+            settings = dict(_setting(word) for word in words[1:])
+            shown = self._platform.set_fault(*device, words[0], **settings)
+        else:
+            shown = self._platform.faults_of(*device)
+        return "\n".join(map(fault_words, shown)) or "no faults are on"
 
     def _quit(self, _: list[str]) -> str:
         raise Quit
@@ -271,10 +315,26 @@ class Commands:
         return [self._device(word) for word in words]
 
 
-def _number(word: str) -> int:
-    if not word.isdecimal():
+def _number(word: str, least: int = 0, most: int = 999_999_999) -> int:
+    if not (word.isascii() and word.isdecimal() and len(word) < 10):
         raise ValueError(f"{word!r}: expected a number")
+    if not least <= int(word) <= most:
+        raise ValueError(f"{word!r}: expected a number from {least} to {most}")
     return int(word)
+
+
+def _setting(word: str) -> tuple[str, Any]:
+    """NAME=VALUE of a fault; the value is a number where it looks like one."""
+    name, equals, text = word.partition("=")
+    if not equals:
+        raise ValueError(f"{word!r}: expected NAME=VALUE, such as times=3 or seconds=5")
+    if text == "always":
+        return name, None
+    try:
+        value: Any = json.loads(text)
+    except ValueError:
+        value = text
+    return name, value
 
 
 def _sent(sent: bool) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tools.iot_platform.console.device_requests import DeviceRequests
+from tools.iot_platform.console.server import ConsoleSettings
 from tools.iot_platform.network.certificates import Certificate
 from tools.iot_platform.process.platform import Platform, Settings
 from tools.iot_platform.rules.behaviour import Behaviour
@@ -43,11 +45,13 @@ class LocalPlatform:
         certificates: Path | None = None,
         certificate: Certificate | None = None,
         instances: Sequence[str] = (),
+        console: ConsoleSettings | None = None,
     ) -> None:
         """Ports: 0 is any free one. database, certificates (a folder): None is in memory.
 
         instances: MQTT endpoints beside the default one, between which devices can be moved, as
-        NAME or NAME:TLS_PORT:TCP_PORT. Raises ValueError when one is neither.
+        NAME or NAME:TLS_PORT:TCP_PORT. console: None: there is none. Raises ValueError when an
+        instance is neither.
         """
         for text in instances:
             read_instance(text, "")
@@ -60,6 +64,7 @@ class LocalPlatform:
             certificates,
             certificate or Certificate(),
             tuple(instances),
+            console,
         )
         self.behaviour = behaviour or Behaviour()
         self._settings = settings
@@ -83,6 +88,9 @@ class LocalPlatform:
         self.https_port = self._platform.ports["https"]
         self.mqtt_tls_port = self._platform.ports["mqtt-tls"]
         self.mqtt_tcp_port = self._platform.ports["mqtt-tcp"]
+        self.switches = self._platform.switches
+        console = self._platform.console
+        self.console_url = console.url if console is not None else ""
         return self
 
     def stop(self) -> None:
@@ -175,6 +183,34 @@ class LocalPlatform:
         """Deletes a device; an online one is thrown out. Raises KeyError."""
         device = Identity(product_key, device_name)
         self._call(lambda: self._platform.delete(device))
+
+    # Fault switches of one device, as `console.fault_requests` takes and shows them
+
+    def set_fault(
+        self, product_key: str, device_name: str, fault: str, **settings: Any
+    ) -> list[dict[str, Any]]:
+        """Switches a fault on; the faults that are on then. Raises ApiError.
+
+        settings: times (1; None: until it is switched off), seconds, code, address, problem.
+        """
+        return self._faults(product_key, device_name, "set", {"fault": fault, **settings})
+
+    def clear_faults(self, product_key: str, device_name: str) -> list[dict[str, Any]]:
+        """Switches all faults off. Raises ApiError."""
+        return self._faults(product_key, device_name, "clear", {})
+
+    def faults_of(self, product_key: str, device_name: str) -> list[dict[str, Any]]:
+        """The faults that are on. Raises ApiError."""
+        return self._faults(product_key, device_name, "list", {})
+
+    def _faults(
+        self, product_key: str, device_name: str, what: str, given: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        requests = DeviceRequests(self._platform).faults
+        names = {"productKey": product_key, "deviceName": device_name}
+        handler = {"set": requests.set, "clear": requests.clear, "list": requests.list}[what]
+        shown: list[dict[str, Any]] = self._call(lambda: handler(names, given)["items"])
+        return shown
 
     # Instances
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import resource
 import ssl
 from collections.abc import Callable
@@ -15,11 +16,18 @@ from tools.iot_platform.alink.login_services import LoginServices
 from tools.iot_platform.alink.rrpc import Rrpc
 from tools.iot_platform.alink.services import Services
 from tools.iot_platform.alink.topology_services import TopologyServices
+from tools.iot_platform.console.guard import is_loopback
+from tools.iot_platform.console.server import Console, ConsoleSettings
 from tools.iot_platform.https.bootstrap import Bootstrap
 from tools.iot_platform.https.endpoint import Endpoint
 from tools.iot_platform.mqtt.broker import Broker
 from tools.iot_platform.mqtt.credentials import Authenticator
-from tools.iot_platform.network.certificates import Authority, Certificate, shared_authority
+from tools.iot_platform.network.certificates import (
+    Authority,
+    Certificate,
+    Problem,
+    shared_authority,
+)
 from tools.iot_platform.network.listener import Listener
 from tools.iot_platform.rules.behaviour import Behaviour
 from tools.iot_platform.rules.codes import MESSAGES
@@ -31,6 +39,8 @@ from tools.iot_platform.store.places import Places
 from tools.iot_platform.store.record import Record
 from tools.iot_platform.store.registration import Registration
 from tools.iot_platform.store.registry import Registry
+from tools.iot_platform.store.statuses import Statuses
+from tools.iot_platform.store.switches import Switches
 from tools.iot_platform.store.topology import Topology
 
 _FLUSH = 0.5
@@ -50,6 +60,7 @@ class Settings:
     certificate: Certificate = field(default_factory=Certificate)
     instances: tuple[str, ...] = ()
     """Further instances, as `read_instance` takes them."""
+    console: ConsoleSettings | None = None
 
 
 class Platform:
@@ -69,12 +80,14 @@ class Platform:
         self.behaviour = behaviour
         folder = settings.certificates
         self.authority = shared_authority() if folder is None else Authority(folder)
-        self._database = Database(settings.database)
-        self.registry = Registry(self._database)
-        self.topology = Topology(self._database)
-        self.record = Record(self._database)
+        self.database = Database(settings.database)
+        self.registry = Registry(self.database)
+        self.topology = Topology(self.database)
+        self.record = Record(self.database)
         self.faults = Faults()
-        self._places = Places(self._database)
+        self.switches = self.faults.switches = Switches(self.database)
+        self.statuses = Statuses(self.database)
+        self._places = Places(self.database)
         registration = Registration(self.registry, behaviour)
         bootstrap = Bootstrap(self.registry, self._places, self.instances, behaviour)
         self._endpoint = Endpoint(registration, bootstrap, behaviour, self.record, self.faults)
@@ -92,6 +105,13 @@ class Platform:
         self._listeners: dict[str, Listener] = {}
         self._flushing: asyncio.Task[None] | None = None
         self.ports: dict[str, int] = {}
+        self.console: Console | None = None
+        if settings.console is not None:
+            self.record.watch(lambda event, _: self.statuses.note(event))
+            tls = None
+            if not is_loopback(settings.console.host):
+                tls = self.authority.server_context(settings.certificate)
+            self.console = Console(self, settings.console, tls)
 
     async def start(self) -> None:
         """Listens on all ports. Raises OSError, naming the port that is taken."""
@@ -104,6 +124,8 @@ class Platform:
             )
             for wanted in self._wanted:
                 await self._serve(wanted, tls)
+            if self.console is not None:
+                self.ports["console"] = await self.console.start()
         except OSError:
             await self.stop()
             raise
@@ -134,7 +156,7 @@ class Platform:
         port: int,
         protocol: Callable[[Listener], Callable[[], asyncio.BaseProtocol]],
     ) -> int:
-        listener = Listener(name, context, self.record, self.faults)
+        listener = Listener(name, context, self.record, self.faults, self._wrong_tls)
         self._listeners[name] = listener
         try:
             return await listener.start(self._settings.host, port, protocol(listener))
@@ -146,6 +168,8 @@ class Platform:
 
     async def stop(self) -> None:
         """Closes every connection and port, then the database."""
+        if self.console is not None:
+            await self.console.stop()
         for listener in self._listeners.values():
             await listener.stop_accepting()
         await self.broker.stop()
@@ -155,14 +179,43 @@ class Platform:
         if self._flushing is not None:
             self._flushing.cancel()
         self.record.flush()
-        self._database.close()
+        self.database.close()
 
     async def _flush(self) -> None:
         while True:
             await asyncio.sleep(_FLUSH)
             self.record.flush()
 
+    def _wrong_tls(self, address: str) -> ssl.SSLContext | None:
+        """TLS settings with a wrong certificate when a device's switch asks for it."""
+        taken = self.switches.take_certificate(address)
+        if taken is None:
+            return None
+        device, name = taken
+        problem = Problem[name.upper().replace("-", "_")]
+        self.record.add("fault", device, what=f"certificate: {problem.value}", address=address)
+        return self.authority.server_context(
+            dataclasses.replace(self._settings.certificate, problem=problem)
+        )
+
+    @property
+    def host(self) -> str:
+        """The address the endpoints listen on."""
+        return self._settings.host
+
     # What an operator does
+
+    def publish(self, device: Identity, topic: str, payload: bytes, qos: int = 0) -> bool:
+        """Sends a message to a device or an online sub-device; whether it was sent or queued."""
+        return self.broker.publish(device, topic, payload, qos)
+
+    def unbind(self, device: Identity) -> bool:
+        """Takes a sub-device from its gateway and tells the gateway; whether it had one."""
+        return self.gateways.unbind(device)
+
+    def online_devices(self) -> set[Identity]:
+        """The devices that are connected, or logged in by their gateway."""
+        return self.broker.connected() | self.gateways.logged_in()
 
     def disconnect(self, device: Identity) -> bool:
         """Closes a device's connections, or throws a sub-device out; whether there was one."""
@@ -208,6 +261,7 @@ class Platform:
         self._throw_out(device, 521)
         self.registry.delete(device)
         self.broker.forget(device)
+        self.switches.clear(device)
         self.record.add("admin", device, what="delete")
         if gateway is not None:
             self.gateways.notify_topology_change(gateway, 1, [device])

@@ -9,12 +9,33 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 ReplyEdit = Callable[[str, bytes], Sequence[tuple[float, str, bytes]]]
 """(topic, payload) of a reply -> (delay in seconds, topic, payload) of what is sent instead."""
 
+Claimed = tuple[str | None, str | None]
+"""ProductKey and DeviceName as a device claims them, an Identity for one that is known."""
+_NOBODY: Claimed = (None, None)
 T = TypeVar("T")
+
+
+class OneSwitch(Protocol):
+    """A fault that a device has switched on."""
+
+    @property
+    def seconds(self) -> float:
+        """How late, or how long after a connect."""
+
+
+class DeviceSwitches(Protocol):
+    """The fault switches of single devices; `store.switches.Switches` is it."""
+
+    def take(self, device: Claimed, fault: str) -> OneSwitch | None:
+        """The switch if it is on, which counts as one time."""
+
+    def take_refusal(self, device: Claimed, connect: bool) -> int | None:
+        """The code to refuse a connect, or else a registration, with; None: it is not to be."""
 
 
 @dataclass
@@ -54,6 +75,8 @@ class Faults:
         self._register_codes: deque[int] = deque()
         self._connack: deque[int | None] = deque()
         self._connections: deque[str] = deque()
+        self.switches: DeviceSwitches | None = None
+        """Of single devices; those above are for whoever comes next."""
         self.edit_reply: ReplyEdit | None = None
         """Set it to lose ([]), delay, double or change the replies to Alink requests."""
 
@@ -130,13 +153,27 @@ class Faults:
                     return raw
         return None
 
-    def take_lost_answer(self) -> LostAnswer | None:
-        """Whether the answer at hand is to be lost."""
-        return self._take(self._lost)
+    def take_lost_answer(self, device: Claimed = _NOBODY) -> LostAnswer | None:
+        """Whether the answer at hand, to a registration of the device, is to be lost."""
+        lost = self._take(self._lost)
+        if lost is None and self.take_switch(device, "lost"):
+            lost = LostAnswer()
+        return lost
 
-    def take_slow_answer(self) -> SlowAnswer | None:
-        """Whether the answer at hand is to be slow."""
-        return self._take(self._slow)
+    def take_slow_answer(self, device: Claimed = _NOBODY) -> SlowAnswer | None:
+        """Whether the answer at hand, to a registration of the device, is to be slow."""
+        slow = self._take(self._slow)
+        if slow is None and (switch := self.take_switch(device, "slow")):
+            slow = SlowAnswer(switch.seconds)
+        return slow
+
+    def take_switch(self, device: Claimed, fault: str) -> OneSwitch | None:
+        """The device's own switch if it is on, which counts as one time."""
+        return self.switches.take(device, fault) if self.switches is not None else None
+
+    def take_refusal(self, device: Claimed, connect: bool) -> int | None:
+        """The code to refuse the device's connect, or else its registration, with, or None."""
+        return self.switches.take_refusal(device, connect) if self.switches is not None else None
 
     def take_register_code(self) -> int | None:
         """The code to refuse the registration at hand with, or None."""

@@ -102,15 +102,21 @@ class Record:
         self._changed = threading.Condition()
         self._number = 0
         self._listeners: list[Callable[[Event], None]] = []
+        self._watchers: list[Callable[[Event, bytes | None], None]] = []
 
     def add(
         self,
         kind: Kind,
         device: Identity | tuple[str | None, str | None] = (None, None),
         code: int | None = None,
+        *,
+        payload: bytes | None = None,
         **details: Any,
     ) -> None:
-        """Writes one event. Details that are None are left out."""
+        """Writes one event. Details that are None are left out.
+
+        payload: of a message, for those who `watch`; the event does not keep it.
+        """
         shown = {name: value for name, value in details.items() if value is not None}
         with self._changed:
             self._number += 1
@@ -122,6 +128,8 @@ class Record:
             self._changed.notify_all()
         for listener in self._listeners:
             listener(event)
+        for watcher in self._watchers:
+            watcher(event, payload)
 
     def add_message(self, device: Identity, topic: str, qos: int, payload: bytes) -> None:
         """Keeps the payload of a message from a device."""
@@ -192,6 +200,10 @@ class Record:
     def listen(self, listener: Callable[[Event], None]) -> None:
         """Calls `listener` with each further event, in the thread that wrote it."""
         self._listeners.append(listener)
+
+    def watch(self, watcher: Callable[[Event, bytes | None], None]) -> None:
+        """As `listen`, with the payload of a message that was published or delivered."""
+        self._watchers.append(watcher)
 
     def flush(self) -> None:
         """Writes to the database what it has not yet."""

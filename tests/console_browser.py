@@ -1,0 +1,120 @@
+"""A real browser for the console's page: Debian's chromium, without a window."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from platform_clients import GATEWAY, PK, SUB, post, registration_form
+
+from tools.iot_platform import Identity, LocalPlatform
+
+if TYPE_CHECKING:  # other tests need not wait for it
+    from playwright.sync_api import Browser, ConsoleMessage, Page
+
+DN = "246f28aabbcc"
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+OPTIONS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WAIT = 15_000
+"""Milliseconds until something that must show up has not."""
+
+
+def find_browser() -> str | None:
+    """The browser to use: $CHROMIUM, or one that is installed."""
+    chosen = os.environ.get("CHROMIUM")
+    return chosen or next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+def need_browser() -> None:
+    """Skips the tests of a module where there is no browser."""
+    if find_browser() is None:
+        pytest.skip("no browser: `apt-get install chromium`", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=find_browser(), args=OPTIONS)
+        yield started
+        started.close()
+
+
+class Window:
+    """Opens the console's page; notes what goes wrong in it, and what it asks for."""
+
+    def __init__(self, browser: Browser, platform: LocalPlatform) -> None:
+        self._browser = browser
+        self.url = platform.console_url
+        self.problems: list[str] = []
+        self.asked: list[str] = []
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if not message.text.startswith("Failed to load resource"):  # a refusal, which it shows
+            self.problems.append(message.text)
+
+    def open(
+        self, where: str = "", *, width: int = 1360, height: int = 860, scheme: str = "light"
+    ) -> Page:
+        """A page of its own; `where`: such as "#/products"."""
+        context = self._browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if scheme == "dark" else "light",
+        )
+        page = context.new_page()
+        page.set_default_timeout(WAIT)
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("dialog", lambda dialog: self.problems.append(f"dialog: {dialog.message}"))
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.goto(self.url + where)
+        page.wait_for_selector("#live.good")
+        return page
+
+
+@pytest.fixture
+def window(browser: Browser, hub: LocalPlatform) -> Iterator[Window]:
+    """Also sees to it that no page had an error or asked for anything elsewhere."""
+    made = Window(browser, hub)
+    yield made
+    for context in browser.contexts:
+        context.close()
+    assert made.problems == []
+    assert [url for url in made.asked if not url.startswith(made.url)] == []
+
+
+def settle(page: Page) -> None:
+    """Waits until the view has what it shows."""
+    from playwright.sync_api import expect
+
+    expect(page.locator("#summary")).to_contain_text("device")
+    shown = "main tbody tr, main .products li, main .facts dd, [data-view=traffic] .entry"
+    expect(page.locator(shown).first).to_be_attached()
+
+
+@pytest.fixture
+def busy(hub: LocalPlatform) -> LocalPlatform:
+    """Devices in every state, and some traffic."""
+    registry, device = hub.registry, Identity(PK, DN)
+    registry.add_devices(PK, [DN, "refused-1", "disabled-1", "registered-1"])
+    registry.add_device(GATEWAY, "gw-1")
+    registry.add_devices(SUB, ["sensor-1", "sensor-2"])
+    hub.topology.bind(Identity(GATEWAY, "gw-1"), [Identity(SUB, "sensor-1")])
+    post(hub, registration_form("registered-1"))
+    post(hub, registration_form("refused-1", secret="wrong"))
+    hub.disable(PK, "disabled-1")
+    hub.set_fault(*device, "lost")
+    hub.record.add("deliver", device, payload=b"x" * 300, topic=f"/sys/{device}/a", size=300)
+    return hub
