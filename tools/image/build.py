@@ -13,7 +13,7 @@ from typing import Any
 from tools.image.filesystem import make_image
 from tools.image.layout import FlashLayout
 from tools.image.mpy import compile_source
-from tools.image.records import check_device, check_product, check_wifi, parse
+from tools.image.records import BOM, check_device, check_product, check_wifi, parse
 from tools.image.roots import load_root, shipped_roots
 from tools.layout import LIB, PACKAGE, ROOT
 
@@ -65,7 +65,7 @@ def _record(
     if check is None:
         return content
     check(parse(file, content), file)
-    return content
+    return content.removeprefix(BOM)
 
 
 def image_files(
