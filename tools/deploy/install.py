@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
+from tools.arguments import board_files, remarks
 from tools.command import count
-from tools.deploy.arguments import board_files, remarks
 from tools.deploy.follow import restart_and_follow
 from tools.deploy.mpremote import Mpremote
 from tools.deploy.plan import BUILD, FOLDERS, PACKAGE_FOLDER, ROOTS_FOLDER, Plan, make_plan

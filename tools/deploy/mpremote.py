@@ -42,6 +42,17 @@ _DISTURBED = re.compile(
 _ERRORS = {"28": "the file system is full", "5": "the flash cannot be written", "30": "read-only"}
 
 
+_running: set[subprocess.Popen[bytes]] = set()
+_abandoned = threading.Event()
+
+
+def abandon() -> None:
+    """End every mpremote, and let none begin: this program is ending, from another thread."""
+    _abandoned.set()
+    for process in list(_running):
+        process.kill()
+
+
 def command() -> list[str]:
     """The pinned mpremote of this environment, which ends when its standard input does."""
     return [sys.executable, str(Path(__file__).with_name("run_mpremote.py"))]
@@ -106,6 +117,8 @@ class Mpremote:
         arguments = ["connect", f"port:{self.port}", "resume"]
         for number, step in enumerate(steps):
             arguments += [*(["+"] if number else []), *step]
+        if _abandoned.is_set():
+            raise DeployError(f"{self.port}: this run was ended")
         process = subprocess.Popen(
             [*command(), *arguments],
             stdin=subprocess.PIPE,  # its leash
@@ -114,6 +127,7 @@ class Mpremote:
             env=environment(self.folder),
             start_new_session=True,  # Ctrl-C is for this program, which ends mpremote in order
         )
+        _running.add(process)
         lines: list[str] = []
         try:
             for line in joined(_lines(process, stalled)):
@@ -128,9 +142,12 @@ class Mpremote:
             if process.poll() is None:
                 process.kill()
             process.wait()
+            _running.discard(process)
             assert process.stdin is not None
             process.stdin.close()
         if process.returncode:
+            if _abandoned.is_set():
+                raise DeployError(f"{self.port}: this run was ended")
             said = "\n".join(lines)
             kind = DisturbedError if disturbed(said) else DeployError
             raise kind(self._scrubbed(self._explain(said)))

@@ -1,16 +1,16 @@
-"""Flash a board: `python -m tools.flash --port /dev/ttyUSB0 --firmware file.bin`."""
+"""`aliyun-iot flash --port /dev/ttyUSB0 --firmware file.bin`; here `python -m tools.flash`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from tools.command import run
+from tools.arguments import add_files, add_port, board_files, remarks
+from tools.command import UsageError, confirm, file_name, run
 from tools.deploy import DeployError, choose_port
 from tools.flash.errors import FlashError
 from tools.flash.esptool import (
@@ -33,32 +33,30 @@ from tools.image import (
     IMAGE_ERRORS,
     FlashLayout,
     ImageError,
-    image_files,
+    RecordError,
     make_image,
     parse_size,
     read_file,
-    shipped_roots,
 )
-from tools.layout import ROOT
-from tools.private import write_private
+from tools.image.gateway import chosen
+from tools.image.records import check_complete, parse
+from tools.private import PrivateFolder, write_private
 
 DEVICE = "/device.json"
 
 
-def _arguments() -> argparse.ArgumentParser:
+def flash_parser(prog: str = "aliyun-iot flash") -> argparse.ArgumentParser:
+    """Of the command that writes firmware and files to a chip."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.flash",
+        prog=prog,
         description="Write MicroPython firmware and the file system image to a chip (ESP32, "
         "ESP32-S2, S3, C3) in one go. What is on the chip's file system is replaced.",
     )
     add = parser.add_argument
-    add("--firmware", type=Path, metavar="FILE", required=True, help="stock MicroPython .bin")
-    add("--port", metavar="PORT", help="such as /dev/ttyUSB0")
-    add("--product", type=Path, metavar="FILE", help="default: product.json, if it is there")
-    add("--wifi", type=Path, metavar="FILE", help="default: wifi.json, if it is there")
-    add("--device", type=Path, metavar="FILE", help="device certificate, for unique certificates")
-    add("--root", type=Path, metavar="FILE", action="append", default=[], help="one more root")
-    add("--optimise", type=int, choices=range(4), default=0, help="of mpy-cross; default: 0")
+    add("--firmware", type=file_name, metavar="FILE", help="stock MicroPython .bin")
+    add_port(parser)
+    add_files(parser)
+    add("--device", type=file_name, metavar="FILE", help="for unique certificates")
     add("--baud", type=int, default=BAUD, help="default: %(default)s")
     add("--erase", action="store_true", help="erase all of the flash first, NVS included")
     add(
@@ -69,7 +67,10 @@ def _arguments() -> argparse.ArgumentParser:
     add("--yes", action="store_true", help="do not ask before the file system is replaced")
     without = parser.add_argument_group("without a chip")
     without.add_argument(
-        "--output", type=Path, metavar="FILE", help="write one file for the whole flash instead"
+        "--output",
+        type=file_name,
+        metavar="FILE",
+        help="write a file for the whole flash",
     )
     without.add_argument(
         "--flash-size", metavar="SIZE", default="4MB", help="with --output; default: %(default)s"
@@ -77,19 +78,23 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _standard(path: Path | None, name: str) -> Path | None:
-    standard = ROOT / name
-    return path or (standard if standard.exists() else None)
-
-
-def _image(arguments: argparse.Namespace, layout: FlashLayout, identity: bytes | None) -> bytes:
-    files = image_files(
-        _standard(arguments.product, "product.json"),
-        _standard(arguments.wifi, "wifi.json"),
-        identity if arguments.device is None else arguments.device,
-        roots=[*shipped_roots(), *arguments.root],
-        optimise=arguments.optimise,
-    )
+def _image(
+    arguments: argparse.Namespace, layout: FlashLayout, identity: bytes | None, console: Console
+) -> bytes:
+    device = identity if arguments.device is None else arguments.device
+    files = chosen(board_files(arguments, device), arguments.gateway)
+    notes = remarks(arguments, files)
+    if DEVICE not in files:
+        product = files.get("/product.json")
+        try:
+            check_complete(None if product is None else parse("product.json", product), None)
+        except RecordError:
+            notes.append(
+                "neither a productSecret nor a device certificate is written: the board cannot "
+                "come online before make deploy brings one"
+            )
+    for text in notes:
+        console.print(f"  note: {text}", markup=False)
     return make_image(files, layout)
 
 
@@ -135,11 +140,10 @@ def _write(arguments: argparse.Namespace, firmware: Firmware, console: Console) 
             "the platform issues a new one only after a reset of the device there; "
             "--keep-identity carries it over."
         )
-        if console.input("Go on? \\[y/N] ").strip().lower() not in ("y", "yes"):
+        if not confirm(console, "Go on?", "--yes (make: YES=1)"):
             console.print("nothing was changed")
             return 1
-    with tempfile.TemporaryDirectory(prefix="flash-") as name:
-        folder = Path(name)
+    with PrivateFolder() as folder:
         identity = None
         if arguments.keep_identity:
             console.print("reading the identity ...")
@@ -147,7 +151,7 @@ def _write(arguments: argparse.Namespace, firmware: Firmware, console: Console) 
             identity = identity_in_flash(read, chip.flash_size)
             console.print("  found" if identity else "  the chip holds none")
         image = folder / "vfs.bin"
-        write_private(image, _image(arguments, layout, identity))
+        write_private(image, _image(arguments, layout, identity, console))
         parts = [(firmware.offset, firmware.path), (layout.offset, image)]
         run_esptool(
             write_arguments(
@@ -161,9 +165,9 @@ def _write(arguments: argparse.Namespace, firmware: Firmware, console: Console) 
 
 def _merge(arguments: argparse.Namespace, firmware: Firmware, console: Console) -> int:
     layout = firmware.layout(parse_size(arguments.flash_size))
-    with tempfile.TemporaryDirectory(prefix="flash-") as name:
-        image = Path(name) / "vfs.bin"
-        write_private(image, _image(arguments, layout, None))
+    with PrivateFolder() as folder:
+        image = folder / "vfs.bin"
+        write_private(image, _image(arguments, layout, None, console))
         write_private(arguments.output, b"")
         parts = [(firmware.offset, firmware.path), (layout.offset, image)]
         run_esptool(merge_arguments(firmware.chip, parts, arguments.output))
@@ -172,6 +176,10 @@ def _merge(arguments: argparse.Namespace, firmware: Firmware, console: Console) 
 
 
 def _run(arguments: argparse.Namespace, console: Console) -> int:
+    if arguments.firmware is None:
+        raise UsageError(
+            "which firmware? Name a stock MicroPython .bin: --firmware FILE (make: FIRMWARE=FILE)"
+        )
     firmware = read_firmware(arguments.firmware)
     console.print(f"{firmware.path.name}: MicroPython {firmware.version} for {firmware.chip}")
     if firmware.remark:
@@ -180,9 +188,9 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     return action(arguments, firmware, console)
 
 
-def main() -> int:
-    """The command: its exit status."""
-    arguments = _arguments().parse_args()
+def main(words: Sequence[str] | None = None) -> int:
+    """The command: its exit status. words: its arguments; those of the process by default."""
+    arguments = flash_parser().parse_args(words)
     console = Console(highlight=False, soft_wrap=True)
     return run(lambda: _run(arguments, console), FlashError, DeployError, *IMAGE_ERRORS)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import html
 import time
 from collections.abc import Sequence
+from datetime import datetime
 
+from tools.command import count
 from tools.provision.log import Entry, standing
+from tools.provision.pace import per_hour
 from tools.provision.units import Unit
 
 _STYLE = """
@@ -44,15 +47,13 @@ def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
     return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
-def _per_hour(done: Sequence[Entry]) -> str:
-    """From the first unit's end to the last one's."""
-    if len(done) < 2:
-        return "-"
-    times = sorted(
-        time.mktime(time.strptime(entry.time[:19], "%Y-%m-%dT%H:%M:%S")) for entry in done
-    )
-    span = times[-1] - times[0]
-    return f"{(len(done) - 1) / span * 3600:.0f}" if span else "-"
+def _span(entry: Entry) -> tuple[float, float]:
+    """When a board was worked on, as Unix time."""
+    try:
+        end = datetime.strptime(entry.time, "%Y-%m-%dT%H:%M:%S%z").timestamp()
+    except ValueError:
+        return 0.0, entry.seconds
+    return end - entry.seconds, end
 
 
 def report(title: str, units: Sequence[Unit], entries: Sequence[Entry]) -> str:
@@ -60,21 +61,25 @@ def report(title: str, units: Sequence[Unit], entries: Sequence[Entry]) -> str:
 
     title: such as the CSV's name. entries: of the log.
     """
-    now = standing(list(entries))
+    now = standing(entries)
+    listed = {unit.name for unit in units}
     done = sorted(now.done.values(), key=lambda entry: (entry.unit, entry.time))
-    finished = {entry.unit for entry in done}
-    open_units = [unit for unit in units if unit.number not in finished]
-    failed_units = {entry.unit for entry in now.failed if entry.unit}
-    untouched = [unit for unit in open_units if unit.number not in failed_units]
-    total = len(units)
-    share = [100 * len(finished) / total, 100 * len(now.failed) / total] if total else [0, 0]
+    finished = listed & set(now.finished)
+    open_units = [unit for unit in units if unit.name not in finished]
+    failed_units = {now.unit(entry) for entry in now.failed if entry.unit} & listed - finished
+    untouched = [unit for unit in open_units if unit.name not in failed_units]
+    total = max(1, len(units))
+    share = [100 * len(finished) / total, 100 * len(failed_units) / total]
     seconds = sum(entry.seconds for entry in done) / len(done) if done else 0
+    spans = [_span(entry) for entry in entries if entry.status != "started"]
     sums = (
-        f'<div class="done"><b>{len(finished)}</b>of {total} units done</div>'
-        f'<div class="failed"><b>{len(now.failed)}</b>boards failed</div>'
-        f'<div class="open"><b>{len(open_units)}</b>units to do</div>'
-        f"<div><b>{seconds:.0f} s</b>a unit</div>"
-        f"<div><b>{_per_hour(done)}</b>units an hour</div>"
+        f'<div class="done"><b>{len(finished):,}</b>of {count(len(units), "unit")} done</div>'
+        f'<div class="failed"><b>{len(now.failed):,}</b>'
+        f"{'board' if len(now.failed) == 1 else 'boards'} failed</div>"
+        f'<div class="open"><b>{len(open_units):,}</b>'
+        f"{'unit' if len(open_units) == 1 else 'units'} to do</div>"
+        f"<div><b>{seconds:.1f} s</b>a unit</div>"
+        f"<div><b>{per_hour(len(done), spans)}</b>units an hour of work</div>"
     )
     failures = [
         _cells(_mac(entry.mac) or "-", entry.name or "-", entry.port)
