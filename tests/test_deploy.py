@@ -100,7 +100,9 @@ def test_monitor_follows_the_log_and_leaves_the_board_running(plug_in: PlugIn) -
     if board.simulated is None:
         pytest.skip("a real board runs no main.py after its files were laid out")
     with board.unplugged_later() as now:
-        run = run_tool("tools.deploy", "monitor", "--port", board.port, watch=now, until="5\n")
+        run = run_tool(
+            "tools.deploy", "monitor", "--port", board.port, "--wait", "0", watch=now, until="5\n"
+        )
     ticks = [int(tick) for tick in re.findall(r" t (\d+)\n", run.output)]
     assert ticks and ticks == list(range(ticks[0], ticks[0] + len(ticks)))
     assert "the board was unplugged" in run.output

@@ -264,7 +264,7 @@ def test_the_report_is_one_page_with_every_unit_and_no_secret(
     assert run.status == 1
     text = page.read_text()
     assert "MicroPython 1.22.0 is too old" in text
-    assert "<b>1</b>of 3 units done" in text and "<b>1</b>boards failed" in text
+    assert "<b>1</b>of 3 units done" in text and "<b>1</b>board failed" in text
     for name in ("SN-0000", "SN-0001", "SN-0002"):
         assert name in text
     for outside in ("http://", "https://", "<script", "src=", "@import"):

@@ -95,7 +95,7 @@ def test_monitoring_a_board_that_registers_and_connects_shows_no_secret(
         main = b"from aliyun_iot import device\nimport time\ntime.sleep(3)\ndevice.run()\n"
         roots = {"/roots/platform.der": platform.ca_der}
         board = plug_in({**package, **files, **roots, "/main.py": main}, **settings)
-        words = ("tools.deploy", "monitor", "--port", board.port)
+        words = ("tools.deploy", "monitor", "--port", board.port, "--wait", "0")
         variables = watched.environment()
         with board.unplugged_later() as now:
             done = run_tool(*words, watch=now, until="connected as", variables=variables)

@@ -113,9 +113,7 @@ COMMANDS = {
 def _help() -> str:
     width = max(map(len, COMMANDS)) + 2
     lines = [f"  {name:{width}}{command.about}" for name, command in COMMANDS.items()]
-    lines.append(
-        f"  {'completion':{width}}print what makes a shell complete all this: bash or zsh"
-    )
+    lines.append(f"  {'completion':{width}}print what makes a shell complete this: bash, zsh")
     return "\n".join(
         [
             f"usage: {NAME} COMMAND [options]   ({NAME} COMMAND --help; {NAME} --version)",

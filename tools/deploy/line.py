@@ -32,11 +32,6 @@ def apart(lines: Iterable[str]) -> Iterator[tuple[str, bool]]:
         yield before, False
 
 
-def joined(lines: Iterable[str]) -> Iterator[str]:
-    """The lines without those of the firmware's log."""
-    return (line for line, is_log in apart(lines) if not is_log)
-
-
 def why_closed(port: str) -> str | None:
     """Why a port cannot be opened: a short sentence; None if it can.
 

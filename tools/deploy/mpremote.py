@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.deploy.errors import DeployError, DisturbedError, SilentError
-from tools.deploy.line import joined, why_closed
+from tools.deploy.line import apart, why_closed
 from tools.private import PrivateFolder
 
 SCRIPTS = Path(__file__).parent / "on_board"
@@ -129,8 +129,12 @@ class Mpremote:
         )
         _running.add(process)
         lines: list[str] = []
+        noisy = False
         try:
-            for line in joined(_lines(process, stalled)):
+            for line, is_log in apart(_lines(process, stalled)):
+                noisy = noisy or is_log
+                if is_log:
+                    continue
                 lines.append(line)
                 if on_line is not None:
                     on_line(line)
@@ -149,7 +153,7 @@ class Mpremote:
             if _abandoned.is_set():
                 raise DeployError(f"{self.port}: this run was ended")
             said = "\n".join(lines)
-            kind = DisturbedError if disturbed(said) else DeployError
+            kind = DisturbedError if disturbed(said, noisy) else DeployError
             raise kind(self._scrubbed(self._explain(said)))
         return lines
 
@@ -229,10 +233,14 @@ class Mpremote:
         return f"{port}: mpremote failed, and said nothing of its own; try again"
 
 
-def disturbed(said: str) -> bool:
-    """Whether mpremote failed because something else came over the line, not the board itself."""
-    board = "TransportExecError" in said or 'File "<stdin>"' in said
-    return not board and bool(_DISTURBED.search(said)) and "SerialException" not in said
+def disturbed(said: str, noisy: bool = False) -> bool:
+    """Whether mpremote failed because something else came over the line, not the board itself.
+
+    noisy: whether the firmware's log was seen.
+    """
+    if 'File "<stdin>"' in said or "SerialException" in said:
+        return False
+    return bool(_DISTURBED.search(said)) or (noisy and "could not enter raw repl" in said)
 
 
 def _texts(content: bytes) -> set[str]:

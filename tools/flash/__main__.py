@@ -11,7 +11,8 @@ from rich.console import Console
 
 from tools.arguments import add_files, add_port, board_files, remarks
 from tools.command import UsageError, confirm, file_name, run
-from tools.deploy import DeployError, choose_port
+from tools.deploy import DeployError
+from tools.deploy.ports import find_port
 from tools.flash.errors import FlashError
 from tools.flash.esptool import (
     BAUD,
@@ -126,7 +127,7 @@ def _reader(port: str, baud: int, folder: Path) -> Callable[[int, int], bytes]:
 
 
 def _write(arguments: argparse.Namespace, firmware: Firmware, console: Console) -> int:
-    port = choose_port(arguments.port)
+    port = find_port(arguments.port)
     chip = detect_chip(port)
     console.print(f"{port}: {chip.name}, {chip.flash_size >> 20} MB of flash, MAC {chip.mac}")
     if chip.name != firmware.chip:
