@@ -33,6 +33,9 @@ class Monitor:
         self._wait = wait
         self._stop = threading.Event()
         self._errors: list[str] = []
+        self._lock = threading.Lock()
+        self._busy = len(ports)
+        self._ended = threading.Event()
 
     def run(self) -> None:
         """Follow them until Ctrl-C, or until the last board is gone. Raises DeployError then."""
@@ -41,15 +44,14 @@ class Monitor:
         boards = ", ".join(first)
         self._console.print(f"{boards}: the board's log; Ctrl-C ends this, the board runs on")
         threads = [
-            threading.Thread(target=self._follow, args=(number, line), daemon=True)
+            threading.Thread(target=self._at_board, args=(number, line), daemon=True)
             for number, line in enumerate(lines)
         ]
         for thread in threads:
             thread.start()
         try:
-            while any(thread.is_alive() for thread in threads):
-                for thread in threads:
-                    thread.join(0.2)
+            while not self._ended.wait(0.2):  # as in tools.provision.run: not by Thread.join
+                pass
         finally:
             self._stop.set()
             for thread in threads:
@@ -65,6 +67,15 @@ class Monitor:
     def _say(self, number: int, port: str, text: str) -> None:
         now = time.strftime("%H:%M:%S")
         self._console.print(f"{now}{self._label(number, port)} {text}")
+
+    def _at_board(self, number: int, line: Line) -> None:
+        try:
+            self._follow(number, line)
+        finally:
+            with self._lock:
+                self._busy -= 1
+                if not self._busy:
+                    self._ended.set()
 
     def _follow(self, number: int, line: Line) -> None:
         while True:

@@ -69,6 +69,9 @@ class Line:
         self._console = console
         self._watch = watch
         self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._busy = len(self._rows)
+        self._ended = threading.Event()
 
     def run(self) -> Tally:
         """Work until every port is done.
@@ -77,16 +80,16 @@ class Line:
         once: a unit that was begun is gone on with by the next run.
         """
         threads = [
-            threading.Thread(target=self._work, args=(port,), name=port) for port in self._rows
+            threading.Thread(target=self._at_port, args=(port,), name=port) for port in self._rows
         ]
         for thread in threads:
             thread.start()
         try:
             if self._console.is_terminal:
                 with Live(console=self._console, get_renderable=self._table, refresh_per_second=5):
-                    self._wait(threads)
+                    self._wait()
             else:
-                self._wait(threads)
+                self._wait()
         except (KeyboardInterrupt, Terminated):
             self._stop.set()
             abandon()
@@ -97,11 +100,11 @@ class Line:
             self._stop.set()
         return self.tally
 
-    def _wait(self, threads: Sequence[threading.Thread]) -> None:
-        while any(thread.is_alive() for thread in threads):
+    def _wait(self) -> None:
+        # Not by Thread.join: a signal that interrupts it makes Python take the thread for ended.
+        while not self._ended.is_set():
             try:
-                for thread in threads:
-                    thread.join(0.2)
+                self._ended.wait(0.2)
             except KeyboardInterrupt:
                 if self._stop.is_set():
                     raise
@@ -109,6 +112,15 @@ class Line:
                     "stopping; the units at hand are finished first (Ctrl-C again: at once)"
                 )
                 self._stop.set()
+
+    def _at_port(self, port: str) -> None:
+        try:
+            self._work(port)
+        finally:
+            with self._lock:
+                self._busy -= 1
+                if not self._busy:
+                    self._ended.set()
 
     def _work(self, port: str) -> None:
         if self._watch and not _exists(port):
