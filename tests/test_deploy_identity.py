@@ -72,10 +72,10 @@ LENIENT = b"""
 import json, sys
 class Lenient:
     dumps = json.dumps
-    def loads(text):
+    def loads(text, loads=json.loads):
         for end in ("", "}", "}}", '"}'):
             try:
-                return json.loads(text + end)
+                return loads(text + end)
             except ValueError:
                 pass
         raise ValueError
