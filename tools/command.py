@@ -93,8 +93,8 @@ def confirm(console: Console, question: str, instead: str) -> bool:
 
 
 def count(number: int, noun: str) -> str:
-    """ "1 unit", "2 units"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """ "1 unit", "2 units", "10,000 units"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def file_name(text: str) -> Path:
