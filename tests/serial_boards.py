@@ -65,7 +65,7 @@ class PluggedBoard:
         now = threading.Event()
 
         def unplug() -> None:
-            now.wait(30)
+            now.wait(TOOL_DEADLINE)
             time.sleep(delay)
             self.unplug()
 

@@ -49,7 +49,7 @@ def test_a_blank_board_gets_the_package_its_files_and_connects(
     with SerialPort(board) as line:
         link(line.path, tmp_path / "tty")
         arguments = ("--product", product, "--wifi", wifi, "--root", root)
-        run = run_tool("tools.deploy", "--port", tmp_path / "tty", *arguments)
+        run = run_tool("tools.deploy", "--port", tmp_path / "tty", "--settle", "1", *arguments)
     assert run.status == 0, run.output
     assert f"connected as {MAC}" in run.output
     expected = image_files(product, wifi, roots=None)
