@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from pathlib import Path
 
+import pytest
+from rich.console import Console
+
 from tools.provision import ResultLog, Unit
+from tools.provision.assign import Assignment
 from tools.provision.log import Entry, Status
 from tools.provision.pace import busy_seconds, per_hour
 from tools.provision.report import report
+from tools.provision.run import Line
+from tools.provision.work import Job, Outcome
 
 
 def units(count: int) -> list[Unit]:
@@ -79,6 +86,31 @@ def test_ten_thousand_units_make_a_page_of_sensible_size(tmp_path: Path) -> None
     assert bars(page) == [50.0, 0.0]
     assert page.count("<tr>") == 5000 + 5000 + 2
     assert len(page) < 3_000_000
+
+
+@pytest.mark.parametrize("ports", [1, 8])
+def test_the_progress_table_fits_a_terminal_of_80_columns(tmp_path: Path, ports: int) -> None:
+    names = [f"/dev/ttyUSB{number}" for number in range(ports)]
+    console = Console(width=80, record=True, file=io.StringIO(), force_terminal=True)
+    listed = units(10_000)
+    with ResultLog(tmp_path / "log") as log:
+        assignment = Assignment(listed, log, unique=True)
+        line = Line(names, Job({}, True), assignment, log, console)
+        for port in names:
+            line.tally.outcomes.append(Outcome(port, "", "", "done", span=(0, 40)))
+            row = line._rows[port]
+            row.mac, row.name, row.progress = "246f28aabb00", "x" * 32, 0.5
+            row.step = "the board holds another identity (/device.json); --replace overwrites it"
+        console.print(line._table())
+    title, head, *rows = console.export_text().splitlines()
+    assert title.strip() == (
+        f"{ports} done, 0 done before, 0 failed, 10,000 to do; {90 * ports} an hour"
+    )
+    assert head.split() == ["port", "MAC", "unit", "step"]
+    assert len(rows) == ports
+    for port, row in zip(names, rows, strict=True):
+        assert Path(port).name in row and "━━━━╌╌╌╌" in row and "the board" in row
+        assert len(row) <= 80
 
 
 def test_no_secret_is_on_the_page(tmp_path: Path) -> None:

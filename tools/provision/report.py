@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -26,12 +27,18 @@ overflow:hidden}
 .bar i{display:block;background:#1a7f37}.bar i+i{background:#cf222e}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #eaeef2;vertical-align:top}
-th{color:#57606a;font-weight:600}td.n{text-align:right;font-variant-numeric:tabular-nums}
-td.bad{color:#cf222e}
+th{color:#57606a;font-weight:600}.n{text-align:right;font-variant-numeric:tabular-nums}
+td,th{white-space:nowrap}td.bad{color:#cf222e;white-space:normal;min-width:14rem}
+.wide{overflow-x:auto}summary{cursor:pointer;color:#57606a}
 @media (prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}
 .sums div,th,td{border-color:#30363d}.bar{background:#30363d}}
 @media print{body{margin:0}}
 """
+
+
+_NUMBERS = ("seconds", "boards")
+_FOLDED = 60
+"""Rows that a table may have before it is folded."""
 
 
 def _cells(*values: object) -> str:
@@ -43,8 +50,33 @@ def _mac(digits: str) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
-    return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
+    """A table; a long one is folded, so that what follows is found."""
+    if not rows:
+        return "<p>None.</p>"
+    head = "".join(
+        f'<th class="n">{text}</th>' if text in _NUMBERS else f"<th>{html.escape(text)}</th>"
+        for text in heads
+    )
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    table = f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+    if len(rows) <= _FOLDED:
+        return table
+    return f"<details><summary>{len(rows):,} rows</summary>{table}</details>"
+
+
+def _when(entry: Entry) -> str:
+    return entry.time[:19].replace("T", " ")
+
+
+def _reasons(failed: Sequence[Entry]) -> str:
+    """What went wrong how often, where there is more than a glance takes in."""
+    if len(failed) <= _FOLDED:
+        return ""
+    counted = Counter(map(_reason, failed)).most_common(10)
+    rows = [
+        f'<td class="n">{n:,}</td><td class="bad">{html.escape(why)}</td>' for why, n in counted
+    ]
+    return _table(("boards", "reason"), rows)
 
 
 def _span(entry: Entry) -> tuple[float, float]:
@@ -84,15 +116,16 @@ def report(title: str, units: Sequence[Unit], entries: Sequence[Entry]) -> str:
     failures = [
         _cells(_mac(entry.mac) or "-", entry.name or "-", entry.port)
         + f'<td class="bad">{html.escape(_reason(entry))}</td>'
-        + _cells(entry.time)
+        + _cells(_when(entry))
         for entry in now.failed
     ]
     finals = [
         _cells(entry.unit, entry.name, _mac(entry.mac))
         + f'<td class="n">{entry.seconds:.1f}</td>'
-        + _cells(entry.firmware, entry.package, entry.time)
+        + _cells(entry.firmware, entry.package, _when(entry))
         for entry in done
     ]
+    waiting = [_cells(unit.number, unit.name, unit.line) for unit in untouched]
     parts = [
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>',
@@ -101,24 +134,16 @@ def report(title: str, units: Sequence[Unit], entries: Sequence[Entry]) -> str:
         f'<div class="sums">{sums}</div>',
         f'<div class="bar"><i style="width:{share[0]:.2f}%"></i>'
         f'<i style="width:{share[1]:.2f}%"></i></div>',
-        "<h2>Failed</h2>",
-        _table(("MAC", "unit", "port", "reason", "when"), failures)
-        if failures
-        else "<p>None.</p>",
-        "<h2>Not begun</h2>",
-        _table(
-            ("unit", "name", "line of the CSV"),
-            [_cells(u.number, u.name, u.line) for u in untouched],
-        )
-        if untouched
-        else "<p>None.</p>",
-        "<h2>Done</h2>",
-        _table(("unit", "name", "MAC", "seconds", "firmware", "package", "when"), finals)
-        if finals
-        else "<p>None.</p>",
+        f"<h2>Failed: {len(failures):,}</h2>",
+        _reasons(now.failed),
+        _table(("MAC", "unit", "port", "reason", "when"), failures),
+        f"<h2>Not begun: {len(waiting):,}</h2>",
+        _table(("unit", "name", "line of the CSV"), waiting),
+        f"<h2>Done: {len(finals):,}</h2>",
+        _table(("unit", "name", "MAC", "seconds", "firmware", "package", "when"), finals),
         "</html>",
     ]
-    return "\n".join(parts)
+    return "\n".join(part for part in parts if part)
 
 
 def _reason(entry: Entry) -> str:

@@ -161,8 +161,8 @@ class Line:
         tally = self.tally
         rate = per_hour(tally.count("done"), [outcome.span for outcome in tally.outcomes])
         return (
-            f"{tally.count('done')} done, {tally.count('before')} done before, "
-            f"{len(tally.failed)} failed, {self._assignment.remaining} remain; {rate} an hour"
+            f"{tally.count('done'):,} done, {tally.count('before'):,} done before, "
+            f"{len(tally.failed):,} failed, {self._assignment.remaining:,} to do; {rate} an hour"
         )
 
     def _table(self) -> Table:
@@ -176,7 +176,7 @@ class Line:
         length = 20 if wide else 8
         for port, row in list(self._rows.items()):
             filled = round(row.progress * length)
-            bar = f"[green]{'━' * filled}[/green][dim]{'━' * (length - filled)}[/dim]"
+            bar = f"[green]{'━' * filled}[/green][dim]{'╌' * (length - filled)}[/dim]"
             name, step = escape(row.name), escape(row.step)
             table.add_row(Path(port).name, row.mac, name, bar, step)
         return table
