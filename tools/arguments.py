@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from rich.console import Console
+
 from tools.command import file_name
-from tools.image import image_files, shipped_roots
+from tools.image import RootError, image_files, load_root, shipped_roots
 from tools.image.mpy import check_source
 from tools.image.records import parse, product_remarks, standard_file
 from tools.layout import ROOT
@@ -94,3 +96,20 @@ def remarks(arguments: argparse.Namespace, files: dict[str, bytes]) -> list[str]
             "--root)"
         )
     return found
+
+
+def show_roots(arguments: argparse.Namespace, console: Console) -> None:
+    """Show the roots that were added, to be compared. Raises RootError for two of one name."""
+    names = {path.name for path in roots(arguments) if path not in arguments.root}
+    for path in arguments.root:
+        root = load_root(path)
+        if root.name in names:
+            raise RootError(f"{path}: another root is called {root.name} already; rename the file")
+        names.add(root.name)
+        console.print(
+            f"root {root.name}: {root.subject}, valid to {root.valid_to:%Y-%m-%d}\n"
+            f"  SHA-256 {root.sha256}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
-from tools.arguments import board_files, remarks
+from tools.arguments import board_files, remarks, show_roots
 from tools.command import count
 from tools.deploy.follow import restart_and_follow
 from tools.deploy.mpremote import Mpremote
@@ -125,6 +125,7 @@ def _install(
 
 def deploy(arguments: argparse.Namespace, console: Console) -> int:
     """The command: its exit status. Everything here is checked before the board is touched."""
+    show_roots(arguments, console)
     files = board_files(arguments)
     port = choose_port(arguments.port)
     _install(arguments, files, port, console)

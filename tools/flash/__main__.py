@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tools.arguments import add_files, add_port, board_files, remarks
+from tools.arguments import add_files, add_port, board_files, remarks, show_roots
 from tools.command import UsageError, confirm, file_name, run
 from tools.deploy import DeployError
 from tools.deploy.ports import find_port
@@ -83,6 +83,7 @@ def _image(
     arguments: argparse.Namespace, layout: FlashLayout, identity: bytes | None, console: Console
 ) -> bytes:
     device = identity if arguments.device is None else arguments.device
+    show_roots(arguments, console)
     files = chosen(board_files(arguments, device), arguments.gateway)
     notes = remarks(arguments, files)
     if DEVICE not in files:

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tools.arguments import add_files, add_incomplete, board_files, remarks
+from tools.arguments import add_files, add_incomplete, board_files, remarks, show_roots
 from tools.command import file_name, run
 from tools.flash.errors import FlashError
 from tools.flash.firmware import read_firmware
@@ -19,11 +19,8 @@ from tools.image import (
     IMAGE_ERRORS,
     FlashLayout,
     RecordError,
-    RootError,
-    load_root,
     make_image,
     parse_size,
-    shipped_roots,
     stock_layout,
 )
 from tools.image.gateway import chosen
@@ -81,23 +78,6 @@ def _layout(arguments: argparse.Namespace) -> FlashLayout:
     return layout
 
 
-def _check_roots(arguments: argparse.Namespace, console: Console) -> None:
-    """Show the roots that were added. Raises RootError for two of one name."""
-    shipped = [] if arguments.no_shipped_roots else shipped_roots()
-    names = {root.name for root in shipped}
-    for path in arguments.root:
-        root = load_root(path)
-        if root.name in names:
-            raise RootError(f"{path}: another root is called {root.name} already; rename the file")
-        names.add(root.name)
-        console.print(
-            f"root {root.name}: {root.subject}, valid to {root.valid_to:%Y-%m-%d}\n"
-            f"  SHA-256 {root.sha256}",
-            highlight=False,
-            soft_wrap=True,
-        )
-
-
 def _build(arguments: argparse.Namespace, console: Console) -> int:
     layout = _layout(arguments)
     device: Path | None = standard_file(arguments.device, "device.json")
@@ -106,7 +86,7 @@ def _build(arguments: argparse.Namespace, console: Console) -> int:
         raise RecordError(
             "product.json: no such file; name one with --product (or a --device certificate)"
         )
-    _check_roots(arguments, console)
+    show_roots(arguments, console)
     files = chosen(board_files(arguments, device), arguments.gateway)
     if not arguments.incomplete:
         content = files.get("/product.json")

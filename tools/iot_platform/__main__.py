@@ -128,7 +128,7 @@ def _take_commands(commands: Commands, console: Console) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m tools.iot_platform",
+        prog="aliyun-iot platform",
         description="A local IoT Platform: dynamic registration over HTTPS and MQTT, an MQTT"
         " broker, gateways and sub-devices. Commands are read from standard input.",
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tools.arguments import board_files, remarks
+from tools.arguments import board_files, remarks, show_roots
 from tools.command import UsageError, count, run
 from tools.deploy import DeployError
 from tools.deploy.ports import find_ports
@@ -44,6 +44,7 @@ def _job(arguments: argparse.Namespace, units: list[Unit], console: Console) -> 
             "product.json: no such file; name one with --product, or give the CSV a column "
             "deviceSecret for unique certificates"
         )
+    show_roots(arguments, console)
     files = chosen(board_files(arguments), arguments.gateway)
     if product is None:
         files.pop("/product.json", None)
