@@ -98,9 +98,9 @@ def test_the_progress_table_fits_a_terminal_of_80_columns(tmp_path: Path, ports:
         line = Line(names, Job({}, True), assignment, log, console)
         for port in names:
             line.tally.outcomes.append(Outcome(port, "", "", "done", span=(0, 40)))
-            row = line._rows[port]
-            row.mac, row.name, row.progress = "246f28aabb00", "x" * 32, 0.5
-            row.step = "the board holds another identity (/device.json); --replace overwrites it"
+            at = line._rows[port]
+            at.mac, at.name, at.progress = "246f28aabb00", "x" * 32, 0.5
+            at.step = "the board holds another identity (/device.json); --replace overwrites it"
         console.print(line._table())
     title, head, *rows = console.export_text().splitlines()
     assert title.strip() == (
