@@ -178,8 +178,9 @@ def test_a_board_that_does_not_connect_says_why(plug_in: PlugIn, main: bytes, wh
     assert why in outcome.why
 
 
-def test_no_wifi_is_told_from_no_platform(plug_in: PlugIn) -> None:
-    said = b"print('[iot] wifi: no connection, status 202')\nimport time\ntime.sleep(60)\n"
-    board = plug_in({"/main.py": said})
+@pytest.mark.parametrize("status", [b", status 202", b": wrong password (202)"])
+def test_no_wifi_is_told_from_no_platform(plug_in: PlugIn, status: bytes) -> None:
+    said = b"print('[iot] wifi: no connection%s')\nimport time\ntime.sleep(60)\n"
+    board = plug_in({"/main.py": said % status})
     outcome = restart_and_follow(board.port, 1.5)
     assert outcome.why == "no Wi-Fi: the password is wrong: check wifi.json"

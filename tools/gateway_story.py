@@ -160,7 +160,7 @@ def compare(board: Board, platform: LocalPlatform) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="aliyun-iot run-gateway", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.gateway_story", description=__doc__)
     parser.parse_args()
     story = Story()
     try:

@@ -146,7 +146,7 @@ def tell(story: Story, folder: Path) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="aliyun-iot run", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.story", description=__doc__)
     parser.parse_args()
     story = Story()
     try:

@@ -18,7 +18,7 @@ SETTLE = 5.0
 _CONNECTED = re.compile(r"\[iot\] connected as (\S+)")
 _RETRY = re.compile(r"\[iot\] (.*); trying again in (\d+) s")
 _STOPPED = re.compile(r"^stopped: (.*)")
-_STATUS = re.compile(r"no connection, status (\d+)")
+_STATUS = re.compile(r"wifi: no connection\b.*?(\d+)\)?$")
 _FRAME = re.compile(r'^ +File "([^"]+)", line (\d+)(?:, in (\S+))?')
 _RESET = re.compile(r"^(?:ets |rst:0x|Guru Meditation|MPY: soft reboot)|\[iot\] wifi: connecting")
 """What comes when the board starts anew: from the ROM, the firmware, boot.py."""

