@@ -10,6 +10,9 @@ from serial_boards import PlugIn, run_tool
 from test_deploy import DEVICE, MAIN, package
 
 from tools.arguments import board_files
+from tools.board import Board
+from tools.board.serial_port import SerialPort
+from tools.deploy import Mpremote, read_state
 from tools.deploy.arguments import deploy_parser
 from tools.image import image_files
 from tools.image.gateway import FOLDER, chosen, imports_gateway
@@ -70,6 +73,7 @@ def test_what_would_hide_the_package_is_noted(plug_in: PlugIn, tmp_path: Path, p
 # --- the gateway
 
 GATEWAY = f"{FOLDER}__init__.mpy"
+FLAT = "/lib/aliyun_iot/gateway.mpy"
 
 
 @pytest.mark.parametrize(
@@ -99,6 +103,12 @@ def test_the_gateway_is_left_out_unless_it_is_wanted() -> None:
     assert set(files) - set(chosen(files, False)) == {GATEWAY}
 
 
+def folders_of(board: Board) -> set[str]:
+    """The folders on its flash."""
+    with SerialPort(Board(None, board.folder, board.mac)) as line, Mpremote(line.path) as remote:
+        return set(read_state(remote, ["/lib"], []).folders)
+
+
 @pytest.fixture
 def with_gateway(monkeypatch: pytest.MonkeyPatch) -> bytes:
     """The package, as it is once it has a sub-package for gateways: its content."""
@@ -114,11 +124,12 @@ def with_gateway(monkeypatch: pytest.MonkeyPatch) -> bytes:
 @pytest.mark.parametrize(
     ("on_board", "option", "left"),
     [
-        (False, None, None),
-        (False, "--gateway", "new"),
-        (True, None, "new"),
-        (True, "--gateway", "new"),
-        (True, "--no-gateway", None),
+        (None, None, None),
+        (None, "--gateway", "new"),
+        (GATEWAY, None, "new"),
+        (FLAT, None, "new"),
+        (GATEWAY, "--gateway", "new"),
+        (GATEWAY, "--no-gateway", None),
     ],
 )
 def test_a_board_that_has_the_gateway_keeps_it_of_this_release(
@@ -126,7 +137,7 @@ def test_a_board_that_has_the_gateway_keeps_it_of_this_release(
     tmp_path: Path,
     with_gateway: bytes,
     monkeypatch: pytest.MonkeyPatch,
-    on_board: bool,
+    on_board: str | None,
     option: str | None,
     left: str | None,
 ) -> None:
@@ -137,7 +148,9 @@ def test_a_board_that_has_the_gateway_keeps_it_of_this_release(
     monkeypatch.setenv(RECORDS, str(tmp_path / "none"))
     main = tmp_path / "main.py"
     main.write_bytes(MAIN)
-    old = {GATEWAY: b"of an older release", f"{FOLDER}gone.mpy": b"too"} if on_board else {}
+    old = {on_board: b"of an older release", f"{FOLDER}gone.mpy": b"too"} if on_board else {}
+    if on_board == FLAT:
+        del old[f"{FOLDER}gone.mpy"]
     board = plug_in({**package(), **old})
     words = ["--port", board.port, "--main", str(main), "--no-follow"]
     arguments = deploy_parser().parse_args([*words, option] if option else words)
@@ -145,8 +158,11 @@ def test_a_board_that_has_the_gateway_keeps_it_of_this_release(
     assert install(arguments, console) == 0
     assert board.read(GATEWAY) == (with_gateway if left else None)
     assert board.read(f"{FOLDER}gone.mpy") is None
+    assert board.simulated is not None
+    folder = GATEWAY.rpartition("/")[0]
+    assert (folder in folders_of(board.simulated)) == (left is not None)
     noted = "the board has the gateway and keeps it" in console.export_text()
-    assert noted == (on_board and option is None)
+    assert noted == (on_board is not None and option is None)
 
 
 def test_the_roots_warn_where_there_is_none(

@@ -27,7 +27,7 @@ from tools.flash import (
     run_esptool,
     write_arguments,
 )
-from tools.flash.__main__ import identity_in_flash
+from tools.flash.__main__ import identity_in_flash, kept_in_flash
 from tools.flash.app_image import damage
 from tools.flash.esptool import parse_chip
 from tools.image import list_files, make_image, read_file, stock_layout
@@ -310,6 +310,19 @@ def test_the_identity_of_a_flash_is_found_to_be_kept(stock: Path, tmp_path: Path
     image = make_image({"/device.json": device}, firmware.layout(4 * MEGABYTE))
     flash = merged(firmware, image, 4 * MEGABYTE, tmp_path)
     assert identity_in_flash(lambda at, size: flash[at : at + size], 4 * MEGABYTE) == device
+
+
+def test_all_that_makes_an_identity_is_kept_as_it_is(stock: Path, tmp_path: Path) -> None:
+    firmware = read_firmware(stock)
+    kept = {
+        "/device.json": b'{"torn',
+        "/device.json.new": json.dumps(IDENTITY).encode(),
+        "/subdevices/00.json": b'{"0":"a1 lamp secret"}',
+        "/subdevices/01.json": b"",
+    }
+    image = make_image({**kept, "/main.py": b"pass"}, firmware.layout(4 * MEGABYTE))
+    flash = merged(firmware, image, 4 * MEGABYTE, tmp_path)
+    assert kept_in_flash(lambda at, size: flash[at : at + size], 4 * MEGABYTE) == kept
 
 
 @pytest.mark.parametrize("fill", [0xFF, 0x00])

@@ -113,3 +113,25 @@ def test_how_many_units_remain_is_said_without_a_report(plug_in: PlugIn, unique_
     run = run_tool("tools.provision", unique_csv, "--port", boards[2].port)
     assert "3 units, unique certificate per device, 1 port\n" in run.output
     assert run.output.endswith("\nno unit remains: all 3 are done\n")
+
+
+def test_a_region_that_is_not_known_is_noted_and_let_pass(tmp_path: Path) -> None:
+    product = tmp_path / "p.json"
+    product.write_text(json.dumps({**BARE, "productSecret": PRODUCT_SECRET, "region": "shanghai"}))
+    words = ("--product", product, "--output", tmp_path / "made.bin")
+    for module, first in (("tools.image", ()), ("tools.provision", ("nvs",))):
+        run = run_tool(module, *first, *words)
+        assert run.status == 0, run.output
+        assert (
+            f'note: {product}: "region": not a known one; did you mean "cn-shanghai"?'
+            in run.output
+        )
+
+
+def test_what_a_killed_run_left_among_the_images_goes(unique_csv: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / "SN-0009.bin.part").write_bytes(b"a secret of a list that is no more")
+    run = run_tool("tools.provision", unique_csv, "--images", folder)
+    assert run.status == 0, run.output
+    assert sorted(path.suffix for path in folder.iterdir()) == [".bin", ".bin", ".bin", ".csv"]

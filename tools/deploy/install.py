@@ -22,7 +22,8 @@ from tools.image import package_version
 from tools.image.gateway import FOLDER as GATEWAY
 from tools.image.gateway import chosen
 
-PACKAGE_GATEWAY = GATEWAY.rstrip("/")
+_FLAT = (GATEWAY.rstrip("/") + ".mpy", GATEWAY.rstrip("/") + ".py")
+"""Where releases before 0.2 had it."""
 _HIDING = {
     "/aliyun_iot": "it hides /lib/aliyun_iot: the board will run what is in it",
     "/umqtt": "it hides the firmware's own umqtt, which the package uses",
@@ -69,7 +70,8 @@ def _with_gateway(
     """
     wanted: bool | None = arguments.gateway
     files = chosen(whole, wanted)
-    if wanted is None and len(files) < len(whole) and PACKAGE_GATEWAY in state.folders:
+    there = any(path.startswith((GATEWAY, *_FLAT)) for path in state.files)
+    if wanted is None and len(files) < len(whole) and there:
         console.print("  note: the board has the gateway and keeps it; --no-gateway removes it")
         return whole
     return files

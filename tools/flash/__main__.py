@@ -12,6 +12,8 @@ from rich.console import Console
 from tools.arguments import add_files, add_port, board_files, remarks, show_roots
 from tools.command import UsageError, confirm, file_name, run
 from tools.deploy import DeployError
+from tools.deploy.identity import SUBDEVICES
+from tools.deploy.plan import IDENTITY
 from tools.deploy.ports import find_port
 from tools.flash.errors import FlashError
 from tools.flash.esptool import (
@@ -35,6 +37,7 @@ from tools.image import (
     FlashLayout,
     ImageError,
     RecordError,
+    list_files,
     make_image,
     parse_size,
     read_file,
@@ -63,7 +66,7 @@ def flash_parser(prog: str = "aliyun-iot flash") -> argparse.ArgumentParser:
     add(
         "--keep-identity",
         action="store_true",
-        help="read the chip's device.json first and put it into the new image",
+        help="read the chip's identity first and put it into the new image",
     )
     add("--yes", action="store_true", help="do not ask before the file system is replaced")
     without = parser.add_argument_group("without a chip")
@@ -80,11 +83,13 @@ def flash_parser(prog: str = "aliyun-iot flash") -> argparse.ArgumentParser:
 
 
 def _image(
-    arguments: argparse.Namespace, layout: FlashLayout, identity: bytes | None, console: Console
+    arguments: argparse.Namespace, layout: FlashLayout, kept: dict[str, bytes], console: Console
 ) -> bytes:
-    device = identity if arguments.device is None else arguments.device
     show_roots(arguments, console)
-    files = chosen(board_files(arguments, device), arguments.gateway)
+    files = chosen(board_files(arguments, arguments.device), arguments.gateway)
+    if arguments.device is not None:  # another identity, and its successor would win over it
+        kept = {path: content for path, content in kept.items() if path not in IDENTITY}
+    files |= kept
     notes = remarks(arguments, files)
     if DEVICE not in files:
         product = files.get("/product.json")
@@ -100,19 +105,30 @@ def _image(
     return make_image(files, layout)
 
 
-def identity_in_flash(read: Callable[[int, int], bytes], flash_size: int) -> bytes | None:
-    """device.json of the file system that a flash holds now, None if there is none.
+def kept_in_flash(read: Callable[[int, int], bytes], flash_size: int) -> dict[str, bytes]:
+    """The identity on the file system that a flash holds now: path -> content, as it is.
 
+    device.json, its successor and a gateway's sub-devices; empty if there is none.
     read: gives the bytes at an offset, so many. flash_size: bytes.
     """
     partitions = parse_partitions(read(TABLE_OFFSET, TABLE_SIZE))
     if not partitions:
-        return None
+        return {}
     layout = vfs_layout(partitions, flash_size)
+    image = read(layout.offset, layout.size)
     try:
-        return read_file(read(layout.offset, layout.size), DEVICE)
+        return {
+            path: read_file(image, path) or b""
+            for path in list_files(image)
+            if path in IDENTITY or path.startswith(f"{SUBDEVICES}/")
+        }
     except ImageError:
-        return None
+        return {}
+
+
+def identity_in_flash(read: Callable[[int, int], bytes], flash_size: int) -> bytes | None:
+    """device.json of the file system that a flash holds now, None if there is none."""
+    return kept_in_flash(read, flash_size).get(DEVICE)
 
 
 def _reader(port: str, baud: int, folder: Path) -> Callable[[int, int], bytes]:
@@ -138,7 +154,8 @@ def _write(arguments: argparse.Namespace, firmware: Firmware, console: Console) 
     layout = firmware.layout(chip.flash_size)
     if not arguments.yes and not arguments.keep_identity:
         console.print(
-            "This replaces the board's file system. An identity on it (device.json) is lost, and "
+            "This replaces the board's file system. An identity on it (device.json, a gateway's "
+            "sub-devices) is lost, and "
             "the platform issues a new one only after a reset of the device there; "
             "--keep-identity carries it over."
         )
@@ -146,14 +163,14 @@ def _write(arguments: argparse.Namespace, firmware: Firmware, console: Console) 
             console.print("nothing was changed")
             return 1
     with PrivateFolder() as folder:
-        identity = None
+        kept: dict[str, bytes] = {}
         if arguments.keep_identity:
             console.print("reading the identity ...")
             read = _reader(port, arguments.baud, folder)
-            identity = identity_in_flash(read, chip.flash_size)
-            console.print("  found" if identity else "  the chip holds none")
+            kept = kept_in_flash(read, chip.flash_size)
+            console.print("  found" if kept else "  the chip holds none")
         image = folder / "vfs.bin"
-        write_private(image, _image(arguments, layout, identity, console))
+        write_private(image, _image(arguments, layout, kept, console))
         parts = [(firmware.offset, firmware.path), (layout.offset, image)]
         run_esptool(
             write_arguments(
@@ -169,7 +186,7 @@ def _merge(arguments: argparse.Namespace, firmware: Firmware, console: Console) 
     layout = firmware.layout(parse_size(arguments.flash_size))
     with PrivateFolder() as folder:
         image = folder / "vfs.bin"
-        write_private(image, _image(arguments, layout, None, console))
+        write_private(image, _image(arguments, layout, {}, console))
         write_private(arguments.output, b"")
         parts = [(firmware.offset, firmware.path), (layout.offset, image)]
         run_esptool(merge_arguments(firmware.chip, parts, arguments.output))

@@ -29,5 +29,11 @@ for new, path in given["rename"]:  # noqa: F821
     tell(path)
 for path in given["after"]:  # noqa: F821
     remove(path)
+    folder = path.rpartition("/")[0]
+    if folder.startswith("/lib/aliyun_iot/"):
+        try:
+            os.rmdir(folder)  # an empty folder could still be imported
+        except OSError:
+            pass  # it holds something else
     tell(path)
 print("@@0")
