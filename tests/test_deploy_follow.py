@@ -56,7 +56,7 @@ def test_an_application_that_ran_for_long_enough_is_connected() -> None:
         ),
         (["stopped: product.json: region: no such field"], "product.json: region: no such field"),
         (['Type "help()" for more information.'], "main.py ended; the board is at its prompt"),
-        (["ets Jul 29 2019 12:21:46"], "the board reset itself"),
+        (["ets Jul 29 2019 12:21:46", "", "rst:0xc (SW_CPU_RESET)"], "the board reset itself"),
         (["Guru Meditation Error: Core 1 panic'ed"], "the board reset itself"),
         (["MPY: soft reboot"], "the board reset itself"),
         (["[iot] wifi: connecting to bench"], "the board reset itself"),
@@ -65,6 +65,11 @@ def test_an_application_that_ran_for_long_enough_is_connected() -> None:
 )
 def test_what_an_application_died_of_after_connecting_is_said(lines: list[str], why: str) -> None:
     assert judged(CONNECTED, *lines) == Outcome(None, why, "lamp-1")
+
+
+def test_a_board_that_sleeps_when_it_is_done_is_no_failure() -> None:
+    woke = ["ets Jul 29 2019 12:21:46", "", "rst:0x5 (DEEPSLEEP_RESET),boot:0x13"]
+    assert judged(CONNECTED, *woke) == Outcome("lamp-1")
 
 
 def test_a_connection_that_is_lost_and_comes_back_counts_from_then_on() -> None:

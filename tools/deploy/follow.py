@@ -20,8 +20,10 @@ _RETRY = re.compile(r"\[iot\] (.*); trying again in (\d+) s")
 _STOPPED = re.compile(r"^stopped: (.*)")
 _STATUS = re.compile(r"wifi: no connection\b.*?(\d+)\)?$")
 _FRAME = re.compile(r'^ +File "([^"]+)", line (\d+)(?:, in (\S+))?')
-_RESET = re.compile(r"^(?:ets |rst:0x|Guru Meditation|MPY: soft reboot)|\[iot\] wifi: connecting")
+_RESET = re.compile(r"^(?:rst:0x|Guru Meditation|MPY: soft reboot)|\[iot\] wifi: connecting")
 """What comes when the board starts anew: from the ROM, the firmware, boot.py."""
+_WOKE = "rst:0x5 "
+"""What the ROM says after deep sleep: the application has done what it does."""
 _WIFI = {
     "201": "the network was not found: check ssid in wifi.json, and 2.4 GHz",
     "202": "the password is wrong: check wifi.json",
@@ -49,13 +51,11 @@ class Line:
 
         self.port = port
         self._error = serial.SerialException
-        why = why_closed(port)
         try:
-            if why is not None:
-                raise OSError(why)
             self._serial: Any = serial.Serial(port, 115200, timeout=0.2, exclusive=True)
         except (serial.SerialException, OSError):
-            raise DeployError(f"{port}: {why or 'another program has it'}") from None
+            why = why_closed(port) or "another program has it"
+            raise DeployError(f"{port}: {why}") from None
         self._rest = b""
 
     def send(self, data: bytes) -> None:
@@ -135,6 +135,8 @@ class Judge:
         if text.startswith("Traceback"):
             self._frames = []
             self._settled += 2  # the rest of it is on its way
+        elif self._name and text.startswith(_WOKE):
+            return Outcome(self._name)
         elif self._name and _RESET.search(text):
             return self._dead("the board reset itself")
         elif connected := _CONNECTED.search(text):

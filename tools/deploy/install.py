@@ -23,7 +23,7 @@ from tools.image.gateway import FOLDER as GATEWAY
 from tools.image.gateway import chosen
 
 _FLAT = (GATEWAY.rstrip("/") + ".mpy", GATEWAY.rstrip("/") + ".py")
-"""Where releases before 0.2 had it."""
+"""Where earlier releases have it."""
 _HIDING = {
     "/aliyun_iot": "it hides /lib/aliyun_iot: the board will run what is in it",
     "/umqtt": "it hides the firmware's own umqtt, which the package uses",

@@ -12,7 +12,6 @@ from rich.markup import escape
 
 from tools.deploy.errors import DeployError
 from tools.deploy.follow import Line
-from tools.deploy.line import why_closed
 from tools.deploy.ports import check_port, find_port
 
 WAIT = 30.0
@@ -103,12 +102,11 @@ class Monitor:
         while time.monotonic() < until and not self._stop.wait(0.2):
             try:
                 found = find_port(self._ports[number]) if self._named(number) else port
-                if why_closed(found) is None:
-                    line = Line(found)
-                    self._say(number, found, "[dim]-- plugged in again[/dim]")
-                    return line
+                line = Line(check_port(found))
             except DeployError:
                 continue  # not yet
+            self._say(number, found, "[dim]-- plugged in again[/dim]")
+            return line
         return None
 
     def _named(self, number: int) -> bool:

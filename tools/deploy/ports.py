@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tools.command import count
 from tools.deploy.errors import DeployError
-from tools.deploy.line import why_closed
+from tools.deploy.line import no_port
 from tools.deploy.mpremote import command, environment
 from tools.private import PrivateFolder
 
@@ -76,7 +76,7 @@ def _table(devices: Sequence[SerialDevice]) -> str:
 
 def check_port(port: str) -> str:
     """The port, if a board can be reached through it. Raises DeployError saying why not."""
-    why = why_closed(port)
+    why = no_port(port)
     if why is not None:
         raise DeployError(f"{port}: {why}")
     return port
