@@ -3,22 +3,49 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(VENV)/bin/pip --disable-pip-version-check -q
-PORT_OPTION = $(if $(PORT),--port $(PORT))
+# `make NAME A=1` is `.venv/bin/aliyun-iot NAME --a 1`: whatever is given to make goes along, and
+# PORT from the environment too.
+CLI := $(VENV)/bin/aliyun-iot --from-make
+GIVEN = $(if $(findstring environment,$(origin PORT)),PORT="$(PORT)") $(MAKEOVERRIDES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run run-gateway test lint bench faults fuzz soak fleet platform picture board image deploy monitor identity erase-identity flash provision clean
+.PHONY: help setup run run-gateway test lint bench faults fuzz soak fleet platform picture board image deploy monitor identity erase-identity flash provision clean reset preregister nvs
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+	@printf '\nVariables, as in make deploy PORT=/dev/ttyUSB0 (a flag: YES=1; several: ROOT="a.pem b.pem"):\n'
+	@grep -hE '^#: ' $(MAKEFILE_LIST) | sed -E 's/^#: //' | expand -t 16
+	@printf '\nWhat each means: $(VENV)/bin/aliyun-iot COMMAND --help\n'
+
+#: deploy	PORT PRODUCT WIFI MAIN ROOT NO_SHIPPED_ROOTS GATEWAY OPTIMISE NO_FOLLOW TIMEOUT SETTLE
+#: monitor	PORTS WAIT
+#: reset	PORT
+#: identity	PORT
+#: erase-identity	PORT YES
+#: flash	FIRMWARE PORT PRODUCT WIFI MAIN ROOT NO_SHIPPED_ROOTS GATEWAY OPTIMISE DEVICE BAUD
+#: 	ERASE KEEP_IDENTITY YES OUTPUT FLASH_SIZE
+#: image	PRODUCT WIFI MAIN ROOT NO_SHIPPED_ROOTS GATEWAY OPTIMISE DEVICE INCOMPLETE OUTPUT LIST
+#: 	FIRMWARE FIRMWARE_VERSION FLASH_SIZE VFS_SIZE VFS_OFFSET DISK_VERSION
+#: provision	CSV PORTS WATCH PRODUCT WIFI MAIN ROOT NO_SHIPPED_ROOTS GATEWAY OPTIMISE NO_PRODUCT
+#: 	INCOMPLETE LOG REPORT REPLACE RELEASE IMAGES FIRMWARE FIRMWARE_VERSION FLASH_SIZE
+#: preregister	PORTS OUTPUT PREFIX TEMPLATE BLANK
+#: nvs	PRODUCT OUTPUT SIZE INCOMPLETE
+#: platform	LISTEN HTTPS_PORT MQTT_TLS_PORT MQTT_PORT PRODUCT DEVICE DATABASE CERTIFICATES MEMORY NAME
+#: 	REGION BEHAVIOUR LIST_BEHAVIOUR NO_LIMITS JSON VERBOSE
+#: board	IMAGE PRODUCT WIFI DEVICE ROOT MAC FOLDER ERASE HEAP NTP PTY PLATFORM HTTPS_PORT
+#: 	MQTT_TLS_PORT MQTT_PORT RESOLVE
+#: test	PORT
+#: fuzz, soak	SEED BOOTS
 
 setup: $(VENV)/ready ## install everything into .venv (the others call it)
 
-$(VENV)/ready: requirements.txt constraints.txt tools/frozen.py
+$(VENV)/ready: requirements.txt constraints.txt tools/frozen.py tools/entry.py
 	@echo "Setting up $(VENV) (once) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed")'
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install -r requirements.txt -c constraints.txt
 	@$(PY) -m tools.frozen
+	@$(PY) -m tools.entry
 	@touch $@
 
 $(VENV)/stubs/ready: $(VENV)/ready requirements-stubs.txt
@@ -41,7 +68,7 @@ run-gateway: $(VENV)/ready ## a gateway brings 100 sub-devices online, reboots, 
 	@$(PY) -m tools.gateway_story
 
 test: $(VENV)/ready $(VENV)/linkkit/ready $(VENV)/test-inputs/ready ## the whole test suite; with PORT=... the board's part of it, on that board
-	@$(PY) -m pytest $(if $(PORT),-p no:xdist --port $(PORT),-n 2)
+	@$(PY) -m pytest $(if $(PORT),-p no:xdist --port=$(PORT),-n 2)
 
 lint: $(VENV)/ready $(VENV)/stubs/ready ## ruff, and type checks of the tools and of the device code
 	@$(VENV)/bin/ruff check .
@@ -69,34 +96,43 @@ fleet: $(VENV)/ready ## a thousand devices powered on in the same second: docs/f
 	@$(PY) -m tools.faults report
 
 platform: $(VENV)/ready ## run the local IoT Platform; prints the address of its console
-	@$(PY) -m tools.iot_platform $(if $(wildcard product.json),--product product.json)
+	@$(CLI) platform $(if $(PRODUCT),,$(if $(wildcard product.json),PRODUCT=product.json)) $(MAKEOVERRIDES)
 
 picture: $(VENV)/ready ## make the README's picture of the console: docs/console.png
 	@$(PY) -m pytest -p no:xdist tests/test_console_story.py --picture docs/console.png
 
 board: $(VENV)/ready ## boot a simulated board against a running platform; leaves a REPL
-	@$(PY) -m tools.board
+	@$(CLI) board $(MAKEOVERRIDES)
 
 image: $(VENV)/ready ## build the flash image from product.json and wifi.json
-	@$(PY) -m tools.image
+	@$(CLI) image $(MAKEOVERRIDES)
 
-deploy: $(VENV)/ready ## put the package onto a board [PORT=...], follow its log until it is connected
-	@$(PY) -m tools.deploy $(PORT_OPTION)
+deploy: $(VENV)/ready ## put the package onto a board, follow its log until the application runs
+	@$(CLI) deploy $(GIVEN)
 
-monitor: $(VENV)/ready ## follow a board's log [PORT=...]
-	@$(PY) -m tools.deploy monitor $(PORT_OPTION)
+monitor: $(VENV)/ready ## follow the log of one board or several
+	@$(CLI) monitor $(GIVEN)
 
-identity: $(VENV)/ready ## what a board holds, secrets masked [PORT=...]
-	@$(PY) -m tools.deploy identity $(PORT_OPTION)
+reset: $(VENV)/ready ## start a board anew
+	@$(CLI) reset $(GIVEN)
 
-erase-identity: $(VENV)/ready ## remove a board's device.json, after asking [PORT=...]
-	@$(PY) -m tools.deploy erase-identity $(PORT_OPTION)
+identity: $(VENV)/ready ## what a board holds, secrets masked
+	@$(CLI) identity $(GIVEN)
 
-flash: $(VENV)/ready ## write firmware and files to a chip: FIRMWARE=file.bin [PORT=...]
-	@$(PY) -m tools.flash --firmware "$(FIRMWARE)" $(PORT_OPTION)
+erase-identity: $(VENV)/ready ## remove a board's identity, after asking
+	@$(CLI) erase-identity $(GIVEN)
 
-provision: $(VENV)/ready ## write many boards: CSV=devices.csv [PORTS="..."]; see docs/factory.md
-	@$(PY) -m tools.provision "$(CSV)" $(foreach port,$(PORTS),--port $(port))
+flash: $(VENV)/ready ## write firmware and files to a chip: FIRMWARE=file.bin
+	@$(CLI) flash $(GIVEN)
+
+provision: $(VENV)/ready ## write many boards: CSV=devices.csv; see docs/factory.md
+	@$(CLI) provision $(GIVEN)
+
+preregister: $(VENV)/ready ## list the boards' DeviceNames for the platform's console
+	@$(CLI) preregister $(GIVEN)
+
+nvs: $(VENV)/ready ## make an NVS partition that carries the product certificate
+	@$(CLI) nvs $(MAKEOVERRIDES)
 
 clean: ## remove what the commands made, .venv included
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache

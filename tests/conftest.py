@@ -12,7 +12,10 @@ from typing import Any, Protocol
 import pytest
 
 from tools.board import Board
+from tools.deploy import DeployError
+from tools.deploy.ports import check_port
 from tools.image import build_image
+from tools.image.records import FOLDER
 from tools.iot_platform import LocalPlatform
 from tools.layout import FROZEN, LIB, micropython_command
 
@@ -31,11 +34,23 @@ PRODUCT_KEY = "a1ExpAkj9Hi"
 PRODUCT_SECRET = "ffFnFlKQW3HYjjPR"
 MAC = "246f28aabbcc"
 WIFI = {"ssid": "bench", "password": "correct horse"}
+# The user's own product.json and wifi.json, in the root, are nobody's business here.
+os.environ[FOLDER] = str(Path(__file__).parent / "no-records")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--picture", type=Path, help="make the README's picture of the console")
     parser.addoption("--port", help="serial port of a real board that may lose its identity")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A port that is none is said once, before any test."""
+    port = config.getoption("--port")
+    if port:
+        try:
+            check_port(port)
+        except DeployError as e:
+            raise pytest.UsageError(f"--port: {e}") from None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -65,7 +65,7 @@ class PluggedBoard:
         now = threading.Event()
 
         def unplug() -> None:
-            now.wait(30)
+            now.wait(TOOL_DEADLINE)
             time.sleep(delay)
             self.unplug()
 
@@ -159,10 +159,12 @@ def run_tool(
     variables: Mapping[str, str] | None = None,
     watch: threading.Event | None = None,
     until: str = "",
+    then: tuple[threading.Event, str] | None = None,
 ) -> ToolRun:
     """Run `python -m module arguments...` from the repository's root.
 
-    typed: its standard input. watch: set as soon as the output holds `until`.
+    typed: its standard input. watch: set as soon as the output holds `until`. then: another event
+    and text.
     """
     began = time.monotonic()
     process = subprocess.Popen(
@@ -185,6 +187,8 @@ def run_tool(
             output += line
             if watch is not None and until in output:
                 watch.set()
+            if then is not None and then[1] in output:
+                then[0].set()
         process.wait()
     finally:
         killer.cancel()

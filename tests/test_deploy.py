@@ -49,7 +49,7 @@ def test_a_blank_board_gets_the_package_its_files_and_connects(
     with SerialPort(board) as line:
         link(line.path, tmp_path / "tty")
         arguments = ("--product", product, "--wifi", wifi, "--root", root)
-        run = run_tool("tools.deploy", "--port", tmp_path / "tty", *arguments)
+        run = run_tool("tools.deploy", "--port", tmp_path / "tty", "--settle", "1", *arguments)
     assert run.status == 0, run.output
     assert f"connected as {MAC}" in run.output
     expected = image_files(product, wifi, roots=None)
@@ -100,7 +100,9 @@ def test_monitor_follows_the_log_and_leaves_the_board_running(plug_in: PlugIn) -
     if board.simulated is None:
         pytest.skip("a real board runs no main.py after its files were laid out")
     with board.unplugged_later() as now:
-        run = run_tool("tools.deploy", "monitor", "--port", board.port, watch=now, until="5\n")
+        run = run_tool(
+            "tools.deploy", "monitor", "--port", board.port, "--wait", "0", watch=now, until="5\n"
+        )
     ticks = [int(tick) for tick in re.findall(r" t (\d+)\n", run.output)]
     assert ticks and ticks == list(range(ticks[0], ticks[0] + len(ticks)))
     assert "the board was unplugged" in run.output

@@ -35,7 +35,7 @@ def test_a_board_unplugged_in_the_middle_of_a_copy_still_holds_the_old_release(
         pytest.skip("needs a board that can be unplugged")
     arguments = ("--port", board.port, "--no-follow", "--no-shipped-roots")
     with board.unplugged_later() as now:
-        run = run_tool("tools.deploy", *arguments, watch=now, until="gateway.mpy")
+        run = run_tool("tools.deploy", *arguments, watch=now, until="device.mpy")
     assert run.status == 1
     assert f"error: {board.port}: the board was unplugged" in run.output
     assert {path: board.read(path) for path in old_package()} == old_package()
@@ -56,7 +56,7 @@ def test_a_board_unplugged_in_the_middle_of_a_copy_still_holds_the_old_release(
 
 
 def test_a_full_file_system_is_said_before_anything_is_written(plug_in: PlugIn) -> None:
-    filler = os.urandom(2 * 1024 * 1024 - 40 * 4096)
+    filler = os.urandom(2 * 1024 * 1024 - 22 * 4096)
     board = plug_in({**old_package(), "/data.bin": filler})
     run = run_tool("tools.deploy", "--port", board.port, "--no-follow")
     assert run.status == 1
@@ -178,8 +178,9 @@ def test_a_board_that_does_not_connect_says_why(plug_in: PlugIn, main: bytes, wh
     assert why in outcome.why
 
 
-def test_no_wifi_is_told_from_no_platform(plug_in: PlugIn) -> None:
-    said = b"print('[iot] wifi: no connection, status 202')\nimport time\ntime.sleep(60)\n"
-    board = plug_in({"/main.py": said})
+@pytest.mark.parametrize("status", [b", status 202", b": wrong password (202)"])
+def test_no_wifi_is_told_from_no_platform(plug_in: PlugIn, status: bytes) -> None:
+    said = b"print('[iot] wifi: no connection%s')\nimport time\ntime.sleep(60)\n"
+    board = plug_in({"/main.py": said % status})
     outcome = restart_and_follow(board.port, 1.5)
     assert outcome.why == "no Wi-Fi: the password is wrong: check wifi.json"

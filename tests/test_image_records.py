@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,16 @@ from typing import Any
 import pytest
 
 from tools.image import RecordError, build_image, read_file
-from tools.image.records import check_device, check_of, check_product, check_wifi
+from tools.image.records import (
+    BOM,
+    REGIONS,
+    check_complete,
+    check_device,
+    check_of,
+    check_product,
+    check_wifi,
+    product_remarks,
+)
 
 PRODUCT = {"productKey": "a1ExpAkj9Hi", "productSecret": "ffFnFlKQW3HYjjPR"}
 DEVICE = {
@@ -37,7 +47,20 @@ BAD_PRODUCTS: list[tuple[str, Any, str]] = [
     ("keepalive", 10, "30 to 1200"),
     ("forgetProductSecret", "yes", "true or false"),
     ("registration", "post", "https or mqtt"),
-    ("productsecret", "x", "unknown field"),
+    ("productsecret", "x", 'unknown field; did you mean "productSecret"?'),
+    ("deviceName", "MAC", 'did you mean "mac"'),
+    ("deviceName", "x" * 33, "4 to 32 characters"),
+    ("deviceName", "", "must not be empty"),
+    ("region", "cn shanghai", "letters, digits and hyphens"),
+    ("region", "cn-shanghai.aliyuncs.com", "letters, digits and hyphens"),
+    ("instanceId", "https://iot-060a", "letters, digits and hyphens"),
+    ("registerHost", "https://iot-auth.cn-shanghai.aliyuncs.com", "a host name alone"),
+    ("registerHost", "iot-auth.cn-shanghai.aliyuncs.com:443", "no port"),
+    ("registerHost", "iot-auth.cn-shanghai.aliyuncs.com/auth", "no path"),
+    ("mqttHost", " a1.iot-as-mqtt.cn-shanghai.aliyuncs.com", "no blank"),
+    ("mqttHost", "mqtts://host", "a host name alone"),
+    ("mqttHost", "host..test", "a host name alone"),
+    ("mqttHost", "host.test\n", "a host name alone"),
 ]
 
 
@@ -84,6 +107,40 @@ def test_a_file_that_is_no_json_object_is_refused(content: bytes, expected: str)
         build_image(content)
 
 
+def test_a_byte_order_mark_of_windows_is_left_out(tmp_path: Path) -> None:
+    """The board's own reader would refuse the file."""
+    path = tmp_path / "product.json"
+    content = json.dumps(PRODUCT).encode()
+    path.write_bytes(BOM + content)
+    for given in (path, BOM + content):
+        assert read_file(build_image(given), "/product.json") == content
+
+
+def test_an_unknown_region_is_a_warning_with_the_known_ones() -> None:
+    (remark,) = product_remarks({**PRODUCT, "region": "shanghai"})
+    assert 'did you mean "cn-shanghai"?' in remark
+    assert all(region in remark for region in REGIONS)
+    for region in REGIONS:
+        assert product_remarks({**PRODUCT, "region": region}) == []
+    assert product_remarks(PRODUCT) == []
+    check_product({**PRODUCT, "region": "shanghai"})
+
+
+@pytest.mark.parametrize("host", ["localhost", "iot_lab.test", "10.0.0.7", "a-1.b.test"])
+def test_good_hosts_pass(host: str) -> None:
+    check_product({**PRODUCT, "registerHost": host, "mqttHost": host})
+    check_wifi({"ssid": "a", "ntpHost": host})
+
+
+def test_a_board_needs_something_to_register_or_connect_with() -> None:
+    check_complete(PRODUCT, None)
+    check_complete(None, DEVICE)
+    check_complete({"productKey": "a1"}, DEVICE)
+    for product in (None, {"productKey": "a1"}):
+        with pytest.raises(RecordError, match="could neither register nor connect"):
+            check_complete(product, None)
+
+
 def test_messages_name_the_file_as_it_was_given(tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     path.write_text('{"productKey": 7}')
@@ -118,7 +175,11 @@ def test_records_can_be_burned_unchecked() -> None:
         ({"ssid": ""}, '"ssid": must not be empty'),
         ({"ssid": "ü" * 17}, "longer than 32 bytes"),
         ({"ssid": "a", "password": "short"}, "8 to 64 bytes"),
-        ({"ssid": "a", "pasword": "12345678"}, '"pasword": unknown field'),
+        (
+            {"ssid": "a", "pasword": "12345678"},
+            '"pasword": unknown field; did you mean "password"?',
+        ),
+        ({"ssid": "a", "ntpHost": "ntp://ntp.test"}, '"ntpHost": expected a host name alone'),
     ],
 )
 def test_wrong_networks_are_refused(record: Mapping[str, Any], expected: str) -> None:

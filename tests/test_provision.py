@@ -243,6 +243,20 @@ def test_a_board_unplugged_in_the_middle_fails_by_name_and_keeps_its_row(
     assert record == device_json(row - 1, SECRETS[row - 1])
 
 
+def test_a_slow_board_does_not_hold_the_others(unique_csv: Path, tmp_path: Path) -> None:
+    image = build_image(lib=None, boot=None, main=None, files=package())
+    boards = [Board(image, tmp_path / f"board{n}", f"246f28aabb{n:02x}") for n in range(2)]
+    with SerialPort(boards[0], baud=38400) as slow, SerialPort(boards[1]) as fast:
+        for line, name in ((slow, "slow"), (fast, "fast")):
+            link(line.path, tmp_path / name)
+        run = provision(unique_csv, [str(tmp_path / "slow"), str(tmp_path / "fast")])
+    assert run.status == 0, run.output
+    assert [e["mac"] for e in logged(unique_csv) if e["status"] == "done"] == [
+        boards[1].mac,
+        boards[0].mac,
+    ]
+
+
 def test_a_unit_too_many_is_said(plug_in: PlugIn, tmp_path: Path) -> None:
     csv = tmp_path / "devices.csv"
     csv.write_text(f"productKey,deviceName,deviceSecret\n{PRODUCT_KEY},SN-0000,{SECRETS[0]}\n")
@@ -264,7 +278,7 @@ def test_the_report_is_one_page_with_every_unit_and_no_secret(
     assert run.status == 1
     text = page.read_text()
     assert "MicroPython 1.22.0 is too old" in text
-    assert "<b>1</b>of 3 units done" in text and "<b>1</b>boards failed" in text
+    assert "<b>1</b>of 3 units done" in text and "<b>1</b>board failed" in text
     for name in ("SN-0000", "SN-0001", "SN-0002"):
         assert name in text
     for outside in ("http://", "https://", "<script", "src=", "@import"):

@@ -53,7 +53,7 @@ def test_columns_are_known_in_any_order_case_and_form_and_others_are_metadata(
 
 def test_a_product_key_in_the_first_row_holds_for_all(tmp_path: Path) -> None:
     """As the keyword REPEAT of Espressif's tools."""
-    text = f"{HEAD}\n{PRODUCT_KEY},SN-1,{SECRET}\n,SN-2,{SECRET}\n"
+    text = f"{HEAD}\n{PRODUCT_KEY},SN-1,{SECRET}1\n,SN-2,{SECRET}2\n"
     assert [unit.product_key for unit in read_units(units_of(tmp_path, text))] == [PRODUCT_KEY] * 2
 
 
@@ -110,7 +110,7 @@ def test_a_unit_does_not_show_its_secret(tmp_path: Path) -> None:
 def test_a_product_file_that_does_not_go_with_the_csv_is_refused(
     tmp_path: Path, product: dict[str, str], says: str
 ) -> None:
-    path = units_of(tmp_path, f"{HEAD}\n{PRODUCT_KEY},SN-1,{SECRET}\n,SN-2,{SECRET}\n")
+    path = units_of(tmp_path, f"{HEAD}\n{PRODUCT_KEY},SN-1,{SECRET}1\n,SN-2,{SECRET}2\n")
     file = tmp_path / "p.json"
     file.write_text(json.dumps({"productKey": PRODUCT_KEY, **product}))
     run = run_tool("tools.provision", path, "--product", file, "--port", "/dev/null")
@@ -141,7 +141,7 @@ def test_two_runs_do_not_share_a_log(tmp_path: Path) -> None:
 
 
 def test_a_row_begun_by_a_run_that_was_killed_stays_with_its_board(tmp_path: Path) -> None:
-    path = units_of(tmp_path, f"{HEAD}\n{PRODUCT_KEY},SN-1,{SECRET}\n,SN-2,{SECRET}\n")
+    path = units_of(tmp_path, f"{HEAD}\n{PRODUCT_KEY},SN-1,{SECRET}1\n,SN-2,{SECRET}2\n")
     units = read_units(path)
     log_path = tmp_path / "log.jsonl"
     with ResultLog(log_path) as log:
@@ -159,7 +159,7 @@ def test_a_row_begun_by_a_run_that_was_killed_stays_with_its_board(tmp_path: Pat
 def test_many_threads_never_get_the_same_row(tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    rows = "".join(f"{PRODUCT_KEY},SN-{n:04},{SECRET}\n" for n in range(40))
+    rows = "".join(f"{PRODUCT_KEY},SN-{n:04},{SECRET}{n}\n" for n in range(40))
     units = read_units(units_of(tmp_path, f"{HEAD}\n{rows}"))
     with ResultLog(tmp_path / "log.jsonl") as log, ThreadPoolExecutor(8) as pool:
         assignment = Assignment(units, log, unique=True)
@@ -178,7 +178,7 @@ def test_a_unit_that_was_begun_and_never_finished_counts_as_failed_in_the_report
         page = report("<Run>", units, log.entries)
     assert "interrupted: begun and never finished" in page
     assert "&lt;Run&gt;" in page and "<Run>" not in page
-    assert "<b>0</b>of 1 units done" in page
+    assert "<b>0</b>of 1 unit done" in page
 
 
 # --- NVS

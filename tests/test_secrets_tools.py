@@ -119,6 +119,20 @@ def test_flashing_keeps_the_identity_to_itself(watched: Watched, stock: Path) ->
         assert step in journal
 
 
+def test_flashing_asks_first_and_ends_where_nobody_answers(
+    watched: Watched,
+    stock: Path,  # noqa: F811
+) -> None:
+    watched.module("esptool", CHIP)
+    words = [*records(watched, "product", "wifi"), "--firmware", stock, "--port", "/dev/ttyUSB0"]
+    done = watched.run("tools.flash", *words)
+    assert done.status == 2
+    assert "error: nobody is there to answer (Go on?)" in done.output
+    assert "write-flash" not in watched.journal()
+    done = watched.run("tools.flash", *words, typed="n\n")
+    assert (done.status, "nothing was changed" in done.output) == (1, True)
+
+
 @pytest.mark.parametrize("error", ["RuntimeError", "KeyboardInterrupt"])
 def test_a_flashing_that_stops_half_way_leaves_no_secret_behind(
     watched: Watched,

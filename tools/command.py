@@ -1,18 +1,46 @@
-"""How a command ends: its exit status, and one line on what went wrong."""
+"""How a command asks and ends: its questions, its exit status, one line on what is wrong."""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+USAGE = 2
+"""Exit status for a command that lacks something only its user can give, as of argparse."""
+
+
+class UsageError(Exception):
+    """An option or an answer is missing; the text says which."""
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP came: whatever cleans up does so on the way out."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"ended by {signal.Signals(number).name}")
+        self.number = number
 
 
 def run(work: Callable[[], int], *expected: type[Exception]) -> int:
-    """Do `work` and return its exit status: 1 after an error, 130 after Ctrl-C.
+    """Do `work` and return its exit status: 1 after an error, 2 where the user has to say more.
 
+    130 after Ctrl-C, 128 and the signal's number after SIGTERM and SIGHUP.
     expected: exceptions whose text is a sentence for the person at the keyboard.
     """
     try:
-        return work()
+        with _signals():
+            return work()
+    except UsageError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return USAGE
     except expected as e:
         print(f"error: {e}", file=sys.stderr)
         return 1
@@ -23,3 +51,54 @@ def run(work: Callable[[], int], *expected: type[Exception]) -> int:
     except KeyboardInterrupt:
         print()
         return 130
+    except Terminated as e:
+        print(f"error: {e}", file=sys.stderr)
+        return 128 + e.number
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP unwind the stack, as Ctrl-C does, so that all is cleaned up."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Terminated(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught = (signal.SIGTERM, signal.SIGHUP)
+    # One that is ignored stays so: nohup asks for it.
+    before = {n: signal.getsignal(n) for n in caught if signal.getsignal(n) != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def confirm(console: Console, question: str, instead: str) -> bool:
+    """Ask before something is lost. instead: the option that answers yes beforehand.
+
+    Raises UsageError where nobody is there to answer.
+    """
+    try:
+        return console.input(f"{question} \\[y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        print()
+        raise UsageError(
+            f"nobody is there to answer ({question}); nothing was changed. {instead} answers yes"
+        ) from None
+
+
+def count(number: int, noun: str) -> str:
+    """ "1 unit", "2 units", "10,000 units"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def file_name(text: str) -> Path:
+    """The type of an option that names a file or folder: an empty word is a mistake, not "."."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected a file name, got an empty word")
+    return Path(text)

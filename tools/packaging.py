@@ -28,7 +28,7 @@ def package_json() -> str:
 
 def main() -> None:
     """The command."""
-    argparse.ArgumentParser(prog="python -m tools.packaging", description=__doc__).parse_args()
+    argparse.ArgumentParser(prog="aliyun-iot packaging", description=__doc__).parse_args()
     PACKAGE_JSON.write_text(package_json(), "utf-8")
 
 

@@ -29,7 +29,7 @@ PARTS: dict[str, Callable[[Place, bool], Section]] = {
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m tools.bench",
+        prog="aliyun-iot bench",
         description="Measure memory, flash, wire, time, scale and load beside the peers, and "
         "write docs/benchmark.md with its pictures.",
         epilog="With --only or --quick the result is only shown, unless --output names a folder.",

@@ -38,9 +38,9 @@ PLATFORM_ROOT = BUILD / "iot_platform" / "ca.der"
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m tools.board",
-        description="Boot a simulated ESP32 against a running platform (python -m "
-        "tools.iot_platform), with its serial line in this terminal: Ctrl-C stops main.py, Ctrl-D "
+        prog="aliyun-iot board",
+        description="Boot a simulated ESP32 against a running platform (aliyun-iot "
+        "platform), with its serial line in this terminal: Ctrl-C stops main.py, Ctrl-D "
         "at the prompt is a soft reset, Ctrl-X switches off.",
         epilog="What the board learns (device.json) is kept in its folder from run to run.",
     )

@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import threading
+import time
 import tty
 from pathlib import Path
 
@@ -19,8 +20,16 @@ class SerialPort:
     chip again. Everything that the line carries is served by a thread of its own.
     """
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, *, baud: int = 0, noise: int = 0) -> None:
+        """baud: bits a second, ten to a byte, in either direction; 0: as fast as it goes.
+
+        noise: the firmware's own log breaks in after so many bytes, wherever that is; 0: never.
+        """
         self._board = board
+        self._baud = baud
+        self._noise = noise
+        self._quiet = 0  # bytes since the log broke in last
+        self._logged = 0
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)  # a wire: no echo, no line editing
         os.set_blocking(self._master, False)
@@ -41,9 +50,33 @@ class SerialPort:
         """Whether the board is under power."""
         return self._thread.is_alive()
 
+    def type(self, data: bytes) -> None:
+        """Send something to the board, as whoever has the port open could."""
+        os.write(self._slave, data)
+
+    def _take(self, data: bytes) -> bytes:
+        """Let the time pass that these bytes are on the wire."""
+        if self._baud:
+            time.sleep(len(data) * 10 / self._baud)
+        return data
+
     def _echo(self, data: bytes) -> None:
-        self._pending += data
+        if self._noise:
+            data = self._disturbed(data)
+        self._pending += self._take(data)
         self._flush()
+
+    def _disturbed(self, data: bytes) -> bytes:
+        """With the lines that ESP-IDF's log puts in."""
+        out = b""
+        while len(data) >= self._noise - self._quiet:
+            at = self._noise - self._quiet
+            self._logged += 1
+            log = b"E (%d) wifi:sta is connecting, return error\r\n" % (1000 + 250 * self._logged)
+            out += data[:at] + log
+            data, self._quiet = data[at:], 0
+        self._quiet += len(data)
+        return out + data
 
     def _flush(self) -> None:
         """A reader that does not read loses what its buffer cannot hold, as with a UART."""
@@ -62,7 +95,7 @@ class SerialPort:
                 while not self._stop.is_set() and session.ending is None:
                     session.step(60, also=(self._master, self._wake_read))
                     with contextlib.suppress(BlockingIOError, OSError):
-                        session.send(os.read(self._master, 4096))
+                        session.send(self._take(os.read(self._master, 64 if self._baud else 4096)))
         # Of a thread: kept for whoever closes the port to look at.
         except BaseException as e:
             self.error = e

@@ -13,7 +13,8 @@ PART = ".part"
 """Ending of a copy that has not been verified yet. Not `.new`: that is the device's own."""
 PACKAGE_FOLDER = "/lib/aliyun_iot"
 ROOTS_FOLDER = "/roots"
-FOLDERS = ("/", "/lib", PACKAGE_FOLDER, ROOTS_FOLDER)
+FOLDERS = ("/", "/lib", ROOTS_FOLDER)
+"""What a board is asked to list."""
 BUILD = "/build.json"
 IDENTITY = ("/device.json", "/device.json.new")
 """Never touched by a deployment."""
@@ -30,6 +31,14 @@ class Plan:
 
     def __bool__(self) -> bool:
         return bool(self.copy or self.remove)
+
+    def reason(self, path: str) -> str:
+        """Why a file is removed, in a few words."""
+        if path.endswith(PART):
+            return "of a copy that was interrupted"
+        if path.startswith(ROOTS_FOLDER + "/"):
+            return "a trust root that is not given any more"
+        return "it would hide the .mpy" if path.endswith(".py") else "not of this release"
 
     @property
     def bytes(self) -> int:
@@ -64,12 +73,11 @@ def make_plan(files: Mapping[str, bytes], state: BoardState) -> Plan:
 def _stale(path: str, files: Mapping[str, bytes]) -> bool:
     if path.endswith(PART):
         return True
-    folder = path.rpartition("/")[0]
     if path.endswith(".py") and path[:-3] + ".mpy" in files:
         return True
-    if folder == PACKAGE_FOLDER:
+    if path.startswith(PACKAGE_FOLDER + "/"):
         return path.endswith((".mpy", ".py"))
-    return folder == ROOTS_FOLDER and path.endswith(".der")
+    return path.rpartition("/")[0] == ROOTS_FOLDER and path.endswith(".der")
 
 
 def _check_room(copy: Mapping[str, bytes], state: BoardState) -> None:

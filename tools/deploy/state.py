@@ -38,6 +38,10 @@ class BoardState:
     files: dict[str, FileState]
     block: int = 4096
     free: int = 0
+    folders: frozenset[str] = frozenset()
+    """Those that were seen; what is in them is listed below /lib and /roots only."""
+    package: str | None = None
+    """Version of the package that was installed last, as build.json says."""
 
     @property
     def firmware(self) -> str:
@@ -47,13 +51,16 @@ class BoardState:
 
 
 def read_state(remote: Mpremote, folders: Iterable[str], hashed: Iterable[str]) -> BoardState:
-    """Ask the board. folders: to list. hashed: files, or whole folders, to hash.
+    """Ask the board. folders: to list, with all below them, of "/" only itself.
+    hashed: files, or whole folders, to hash.
 
     Raises DeployError.
     """
     firmware: dict[str, Any] = {}
     flash: dict[str, int] = {}
     files: dict[str, FileState] = {}
+    seen: set[str] = set()
+    package: str | None = None
     ended = False
     given = {"folders": list(folders), "hash": list(hashed)}
     for kind, value in remote.ask("state", given):
@@ -63,6 +70,10 @@ def read_state(remote: Mpremote, folders: Iterable[str], hashed: Iterable[str]) 
             flash = value
         elif kind == "file":
             files[value[0]] = FileState(value[1], value[2])
+        elif kind == "folder":
+            seen.add(value)
+        elif kind == "package":
+            package = str(value)
         ended = kind == "end"
     if not ended:
         raise DeployError(f"{remote.port}: the board did not say all it was asked")
@@ -77,6 +88,8 @@ def read_state(remote: Mpremote, folders: Iterable[str], hashed: Iterable[str]) 
         files,
         flash.get("block", 4096),
         flash.get("free", 0),
+        frozenset(seen),
+        package,
     )
 
 

@@ -9,7 +9,7 @@ import sys
 
 def main() -> int:
     """Run one experiment; 1 when it found a problem."""
-    parser = argparse.ArgumentParser(prog="python -m tools.faults", description=__doc__)
+    parser = argparse.ArgumentParser(prog="aliyun-iot faults", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     workers = max(2, os.cpu_count() or 2)
     exhaustive = commands.add_parser("exhaustive", help="every power cut, every byte")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from tools.faults import network, power
+from tools.faults import line_kills, network, power
 from tools.faults.bench import Bench
 from tools.faults.tally import Tally, keep
 from tools.faults.tries import EXCHANGES, Exchange
@@ -44,17 +44,23 @@ def _lost(exchange: Exchange) -> Tally:
         return network.lost_answers(bench, exchange, times=4)
 
 
+def _killed(moments: int) -> Tally:
+    with tempfile.TemporaryDirectory() as folder:
+        return line_kills.kills(Path(folder), moments)
+
+
 def run(workers: int = 2, only: str = "") -> bool:
     """All of it, a row printed as each is done, in the order of the table. False: a problem.
 
     only: just the jobs in whose name this is ("cut https"); their rows replace the older ones.
     """
-    jobs: list[tuple[Callable[..., Tally], str]] = [
+    jobs: list[tuple[Callable[..., Tally], str | int]] = [
         (_power, scenario.name) for scenario in power.SCENARIOS
     ]
     for work in (_cut, _reset, _stall, _slow):
         jobs += [(work, exchange) for exchange in EXCHANGES]
     jobs += [(_lost, exchange) for exchange in EXCHANGES if exchange != "connect"]
+    jobs.append((_killed, 50))
     jobs = [job for job in jobs if only in f"{job[0].__name__.strip('_')} {job[1]}"]
     tallies = []
     with ProcessPoolExecutor(workers) as pool:

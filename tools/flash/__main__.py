@@ -1,17 +1,20 @@
-"""Flash a board: `python -m tools.flash --port /dev/ttyUSB0 --firmware file.bin`."""
+"""`aliyun-iot flash --port /dev/ttyUSB0 --firmware file.bin`; here `python -m tools.flash`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from tools.command import run
-from tools.deploy import DeployError, choose_port
+from tools.arguments import add_files, add_port, board_files, remarks, show_roots
+from tools.command import UsageError, confirm, file_name, run
+from tools.deploy import DeployError
+from tools.deploy.identity import SUBDEVICES
+from tools.deploy.plan import IDENTITY
+from tools.deploy.ports import find_port
 from tools.flash.errors import FlashError
 from tools.flash.esptool import (
     BAUD,
@@ -33,43 +36,45 @@ from tools.image import (
     IMAGE_ERRORS,
     FlashLayout,
     ImageError,
-    image_files,
+    RecordError,
+    list_files,
     make_image,
     parse_size,
     read_file,
-    shipped_roots,
 )
-from tools.layout import ROOT
-from tools.private import write_private
+from tools.image.gateway import chosen
+from tools.image.records import check_complete, parse
+from tools.private import PrivateFolder, write_private
 
 DEVICE = "/device.json"
 
 
-def _arguments() -> argparse.ArgumentParser:
+def flash_parser(prog: str = "aliyun-iot flash") -> argparse.ArgumentParser:
+    """Of the command that writes firmware and files to a chip."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.flash",
+        prog=prog,
         description="Write MicroPython firmware and the file system image to a chip (ESP32, "
         "ESP32-S2, S3, C3) in one go. What is on the chip's file system is replaced.",
     )
     add = parser.add_argument
-    add("--firmware", type=Path, metavar="FILE", required=True, help="stock MicroPython .bin")
-    add("--port", metavar="PORT", help="such as /dev/ttyUSB0")
-    add("--product", type=Path, metavar="FILE", help="default: product.json, if it is there")
-    add("--wifi", type=Path, metavar="FILE", help="default: wifi.json, if it is there")
-    add("--device", type=Path, metavar="FILE", help="device certificate, for unique certificates")
-    add("--root", type=Path, metavar="FILE", action="append", default=[], help="one more root")
-    add("--optimise", type=int, choices=range(4), default=0, help="of mpy-cross; default: 0")
+    add("--firmware", type=file_name, metavar="FILE", help="stock MicroPython .bin")
+    add_port(parser)
+    add_files(parser)
+    add("--device", type=file_name, metavar="FILE", help="for unique certificates")
     add("--baud", type=int, default=BAUD, help="default: %(default)s")
     add("--erase", action="store_true", help="erase all of the flash first, NVS included")
     add(
         "--keep-identity",
         action="store_true",
-        help="read the chip's device.json first and put it into the new image",
+        help="read the chip's identity first and put it into the new image",
     )
     add("--yes", action="store_true", help="do not ask before the file system is replaced")
     without = parser.add_argument_group("without a chip")
     without.add_argument(
-        "--output", type=Path, metavar="FILE", help="write one file for the whole flash instead"
+        "--output",
+        type=file_name,
+        metavar="FILE",
+        help="write a file for the whole flash",
     )
     without.add_argument(
         "--flash-size", metavar="SIZE", default="4MB", help="with --output; default: %(default)s"
@@ -77,35 +82,53 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _standard(path: Path | None, name: str) -> Path | None:
-    standard = ROOT / name
-    return path or (standard if standard.exists() else None)
-
-
-def _image(arguments: argparse.Namespace, layout: FlashLayout, identity: bytes | None) -> bytes:
-    files = image_files(
-        _standard(arguments.product, "product.json"),
-        _standard(arguments.wifi, "wifi.json"),
-        identity if arguments.device is None else arguments.device,
-        roots=[*shipped_roots(), *arguments.root],
-        optimise=arguments.optimise,
-    )
+def _image(
+    arguments: argparse.Namespace, layout: FlashLayout, kept: dict[str, bytes], console: Console
+) -> bytes:
+    show_roots(arguments, console)
+    files = chosen(board_files(arguments, arguments.device), arguments.gateway)
+    if arguments.device is not None:  # another identity, and its successor would win over it
+        kept = {path: content for path, content in kept.items() if path not in IDENTITY}
+    files |= kept
+    notes = remarks(arguments, files)
+    if DEVICE not in files:
+        product = files.get("/product.json")
+        try:
+            check_complete(None if product is None else parse("product.json", product), None)
+        except RecordError:
+            notes.append(
+                "neither a productSecret nor a device certificate is written: the board cannot "
+                "come online before make deploy brings one"
+            )
+    for text in notes:
+        console.print(f"  note: {text}", markup=False)
     return make_image(files, layout)
 
 
-def identity_in_flash(read: Callable[[int, int], bytes], flash_size: int) -> bytes | None:
-    """device.json of the file system that a flash holds now, None if there is none.
+def kept_in_flash(read: Callable[[int, int], bytes], flash_size: int) -> dict[str, bytes]:
+    """The identity on the file system that a flash holds now: path -> content, as it is.
 
+    device.json, its successor and a gateway's sub-devices; empty if there is none.
     read: gives the bytes at an offset, so many. flash_size: bytes.
     """
     partitions = parse_partitions(read(TABLE_OFFSET, TABLE_SIZE))
     if not partitions:
-        return None
+        return {}
     layout = vfs_layout(partitions, flash_size)
+    image = read(layout.offset, layout.size)
     try:
-        return read_file(read(layout.offset, layout.size), DEVICE)
+        return {
+            path: read_file(image, path) or b""
+            for path in list_files(image)
+            if path in IDENTITY or path.startswith(f"{SUBDEVICES}/")
+        }
     except ImageError:
-        return None
+        return {}
+
+
+def identity_in_flash(read: Callable[[int, int], bytes], flash_size: int) -> bytes | None:
+    """device.json of the file system that a flash holds now, None if there is none."""
+    return kept_in_flash(read, flash_size).get(DEVICE)
 
 
 def _reader(port: str, baud: int, folder: Path) -> Callable[[int, int], bytes]:
@@ -121,7 +144,7 @@ def _reader(port: str, baud: int, folder: Path) -> Callable[[int, int], bytes]:
 
 
 def _write(arguments: argparse.Namespace, firmware: Firmware, console: Console) -> int:
-    port = choose_port(arguments.port)
+    port = find_port(arguments.port)
     chip = detect_chip(port)
     console.print(f"{port}: {chip.name}, {chip.flash_size >> 20} MB of flash, MAC {chip.mac}")
     if chip.name != firmware.chip:
@@ -131,23 +154,23 @@ def _write(arguments: argparse.Namespace, firmware: Firmware, console: Console) 
     layout = firmware.layout(chip.flash_size)
     if not arguments.yes and not arguments.keep_identity:
         console.print(
-            "This replaces the board's file system. An identity on it (device.json) is lost, and "
+            "This replaces the board's file system. An identity on it (device.json, a gateway's "
+            "sub-devices) is lost, and "
             "the platform issues a new one only after a reset of the device there; "
             "--keep-identity carries it over."
         )
-        if console.input("Go on? \\[y/N] ").strip().lower() not in ("y", "yes"):
+        if not confirm(console, "Go on?", "--yes (make: YES=1)"):
             console.print("nothing was changed")
             return 1
-    with tempfile.TemporaryDirectory(prefix="flash-") as name:
-        folder = Path(name)
-        identity = None
+    with PrivateFolder() as folder:
+        kept: dict[str, bytes] = {}
         if arguments.keep_identity:
             console.print("reading the identity ...")
             read = _reader(port, arguments.baud, folder)
-            identity = identity_in_flash(read, chip.flash_size)
-            console.print("  found" if identity else "  the chip holds none")
+            kept = kept_in_flash(read, chip.flash_size)
+            console.print("  found" if kept else "  the chip holds none")
         image = folder / "vfs.bin"
-        write_private(image, _image(arguments, layout, identity))
+        write_private(image, _image(arguments, layout, kept, console))
         parts = [(firmware.offset, firmware.path), (layout.offset, image)]
         run_esptool(
             write_arguments(
@@ -161,9 +184,9 @@ def _write(arguments: argparse.Namespace, firmware: Firmware, console: Console) 
 
 def _merge(arguments: argparse.Namespace, firmware: Firmware, console: Console) -> int:
     layout = firmware.layout(parse_size(arguments.flash_size))
-    with tempfile.TemporaryDirectory(prefix="flash-") as name:
-        image = Path(name) / "vfs.bin"
-        write_private(image, _image(arguments, layout, None))
+    with PrivateFolder() as folder:
+        image = folder / "vfs.bin"
+        write_private(image, _image(arguments, layout, {}, console))
         write_private(arguments.output, b"")
         parts = [(firmware.offset, firmware.path), (layout.offset, image)]
         run_esptool(merge_arguments(firmware.chip, parts, arguments.output))
@@ -172,6 +195,10 @@ def _merge(arguments: argparse.Namespace, firmware: Firmware, console: Console) 
 
 
 def _run(arguments: argparse.Namespace, console: Console) -> int:
+    if arguments.firmware is None:
+        raise UsageError(
+            "which firmware? Name a stock MicroPython .bin: --firmware FILE (make: FIRMWARE=FILE)"
+        )
     firmware = read_firmware(arguments.firmware)
     console.print(f"{firmware.path.name}: MicroPython {firmware.version} for {firmware.chip}")
     if firmware.remark:
@@ -180,9 +207,9 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     return action(arguments, firmware, console)
 
 
-def main() -> int:
-    """The command: its exit status."""
-    arguments = _arguments().parse_args()
+def main(words: Sequence[str] | None = None) -> int:
+    """The command: its exit status. words: its arguments; those of the process by default."""
+    arguments = flash_parser().parse_args(words)
     console = Console(highlight=False, soft_wrap=True)
     return run(lambda: _run(arguments, console), FlashError, DeployError, *IMAGE_ERRORS)
 

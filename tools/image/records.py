@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import ast
 import binascii
+import difflib
 import functools
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from tools.layout import PACKAGE
+from tools.layout import PACKAGE, ROOT
+
+FOLDER = "ALIYUN_IOT_RECORDS"
+"""Environment variable: the folder with product.json, wifi.json and device.json, if it is not the
+repository's root."""
+BOM = b"\xef\xbb\xbf"
+"""What Windows editors put before UTF-8. The board's JSON reader refuses it."""
 
 NAME = re.compile(r"[A-Za-z0-9@.:_-]{4,32}")
 """DeviceName: platform docs, "Create a device"."""
@@ -30,6 +39,19 @@ DEVICE = {
 }
 WIFI = {"ssid": str, "password": str, "networks": list, "ntpHost": str}
 KINDS: dict[type, str] = {str: "text", list: "a list"}
+REGIONS = (
+    "cn-shanghai",
+    "cn-beijing",
+    "cn-shenzhen",
+    "ap-southeast-1",
+    "ap-northeast-1",
+    "us-west-1",
+    "us-east-1",
+    "eu-central-1",
+)
+"""Platform docs, "Regions and zones"."""
+_HOST = re.compile(r"(?!.*\.\.)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?")
 
 
 class RecordError(Exception):
@@ -40,14 +62,21 @@ def _fail(file: str, field: str, expected: str) -> RecordError:
     return RecordError(f'{file}: "{field}": {expected}')
 
 
+def standard_file(given: Path | None, name: str) -> Path | None:
+    """The file named on the command line, or the one of that name that lies where it belongs."""
+    standard = Path(os.environ.get(FOLDER) or ROOT) / name
+    return given or (standard if standard.exists() else None)
+
+
 def parse(file: str, content: bytes) -> dict[str, Any]:
     """The JSON object in `content`; `file` is its name in messages. Raises RecordError."""
+    content = content.removeprefix(BOM)
     if not content.strip():
         raise RecordError(f"{file}: is empty; expected a JSON object")
     try:
         record = json.loads(content.decode("utf-8"))
     except UnicodeDecodeError:
-        raise RecordError(f"{file}: is not UTF-8 text") from None
+        raise RecordError(f"{file}: is not UTF-8 text; save it as UTF-8") from None
     except json.JSONDecodeError as e:
         # The decoder's position, but none of the text: it may be a secret's.
         raise RecordError(
@@ -58,11 +87,18 @@ def parse(file: str, content: bytes) -> dict[str, Any]:
     return record
 
 
+def _unknown(file: str, field: str, known: Iterable[str]) -> RecordError:
+    names = list(known)
+    lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(field.lower(), lower, 1)
+    hint = f'did you mean "{lower[near[0]]}"? Expected' if near else "expected"
+    return _fail(file, field, f"unknown field; {hint} one of {', '.join(names)}")
+
+
 def _check_fields(file: str, record: Mapping[str, Any], fields: Mapping[str, type]) -> None:
     for field, value in record.items():
         if field not in fields:
-            known = ", ".join(fields)
-            raise _fail(file, field, f"unknown field; expected one of {known}")
+            raise _unknown(file, field, fields)
         kind = fields[field]
         if not isinstance(value, kind):
             raise _fail(file, field, f"expected {KINDS[kind]}")
@@ -123,17 +159,52 @@ def check_product(record: Mapping[str, Any], file: str = "product.json") -> None
     fields = product_fields()
     for field, value in record.items():
         if field not in fields:
-            raise _fail(file, field, f"unknown field; expected one of {', '.join(fields)}")
+            raise _unknown(file, field, fields)
         wrong = fields[field].wrong(value)
-        if wrong:
-            raise _fail(file, field, wrong)
+        if wrong and not (field == "deviceName" and isinstance(value, str) and value):
+            raise _fail(file, field, wrong)  # a DeviceName's own rule is below
     _need(file, record, "productKey")
     _check_key(file, "productKey", record["productKey"])
     if "productSecret" in record:
         _check_secret(file, "productSecret", record["productSecret"])
+    for field in ("registerHost", "mqttHost"):
+        _check_host(file, field, record)
+    for field in ("region", "instanceId"):
+        if field in record and not _LABEL.fullmatch(record[field]):
+            raise _fail(
+                file, field, "becomes a part of host names; expected letters, digits and hyphens"
+            )
     name = record.get("deviceName", "mac")
+    if name != "mac" and name.lower() == "mac":
+        raise _fail(file, "deviceName", 'did you mean "mac", in lower case?')
     name = record.get("deviceNamePrefix", "") + ("0" * 12 if name == "mac" else name)
     _check_name(file, "deviceName", name)
+
+
+def product_remarks(record: Mapping[str, Any], file: str = "product.json") -> list[str]:
+    """What is most likely a mistake in a product certificate that `check_product` lets pass."""
+    region = record.get("region", REGIONS[0])
+    if region in REGIONS:
+        return []
+    near = difflib.get_close_matches(region.lower(), REGIONS, 1)
+    hint = f'; did you mean "{near[0]}"?' if near else ""
+    return [f'{file}: "region": not a known one{hint} Known: {", ".join(REGIONS)}']
+
+
+def check_complete(product: Mapping[str, Any] | None, device: Mapping[str, Any] | None) -> None:
+    """Check that a board could register or connect with what it holds, as far as that is checked.
+
+    Both as `check_product` and `check_device` accept them. Raises RecordError.
+    """
+    if device is not None or (product is not None and "productSecret" in product):
+        return
+    what = "productSecret" if product is not None else "productKey"
+    raise _fail(
+        "product.json",
+        what,
+        "is missing, and there is no device certificate either: a board could neither register "
+        "nor connect (--incomplete lets it pass)",
+    )
 
 
 def check_device(record: Mapping[str, Any], file: str = "device.json") -> None:
@@ -153,6 +224,7 @@ def check_device(record: Mapping[str, Any], file: str = "device.json") -> None:
 def check_wifi(record: Mapping[str, Any], file: str = "wifi.json") -> None:
     """Check the Wi-Fi networks. Raises RecordError."""
     _check_fields(file, record, WIFI)
+    _check_host(file, "ntpHost", record)
     networks = record.get("networks", [record] if "ssid" in record else [])
     if not networks:
         raise _fail(file, "ssid", "is missing (or a list of networks)")
@@ -187,6 +259,14 @@ def _check_key(file: str, field: str, value: str) -> None:
 def _check_secret(file: str, field: str, value: str) -> None:
     if not re.fullmatch(r"[!-~]{1,64}", value):
         raise _fail(file, field, "expected 1 to 64 printable ASCII characters without spaces")
+
+
+def _check_host(file: str, field: str, record: Mapping[str, Any]) -> None:
+    value = record.get(field)
+    if value is not None and not _HOST.fullmatch(value):
+        raise _fail(
+            file, field, "expected a host name alone: no https://, no port, no path, no blank"
+        )
 
 
 def _check_name(file: str, field: str, value: str) -> None:

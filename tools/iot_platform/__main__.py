@@ -198,7 +198,7 @@ def _take_commands(commands: Commands, console: Console) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m tools.iot_platform",
+        prog="aliyun-iot platform",
         description="A local IoT Platform: dynamic registration over HTTPS and MQTT, an MQTT"
         " broker, gateways and sub-devices. Commands are read from standard input.",
         epilog=f"With {', '.join(FIRST_WORDS[:-1])} or {FIRST_WORDS[-1]} as the first word it is a"

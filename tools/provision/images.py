@@ -5,18 +5,18 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tools.flash import Firmware, merge_arguments, run_esptool
 from tools.image import FlashLayout, list_files, make_image, read_file
-from tools.private import write_private
+from tools.private import PrivateFolder, write_private
 from tools.provision.errors import ProvisionError
 from tools.provision.units import Unit
 from tools.provision.work import DEVICE
 
 LIST = "images.csv"
+PART = ".bin.part"
 
 
 def file_name(unit: Unit) -> str:
@@ -42,6 +42,8 @@ def write_images(
     written when all images are there. Raises ProvisionError, ImageError, FlashError, OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for torn in folder.glob(f"*{PART}"):  # of a run that was killed
+        torn.unlink()
     names = [file_name(unit) for unit in units]
     if unique and len(set(map(str.lower, names))) != len(names):
         raise ProvisionError("two DeviceNames lead to the same file name")
@@ -54,7 +56,7 @@ def write_images(
         content = {**files, DEVICE: unit.device_json()} if unique else dict(files)
         image = make_image(content, layout)
         data = _whole(image, layout, firmware)
-        partial = path.with_suffix(".part")
+        partial = path.with_suffix(PART)
         write_private(partial, data)
         start = layout.offset if firmware is not None else 0
         _check(partial, start, content)
@@ -83,8 +85,8 @@ def _check(path: Path, start: int, content: Mapping[str, bytes]) -> None:
 def _whole(image: bytes, layout: FlashLayout, firmware: Firmware | None) -> bytes:
     if firmware is None:
         return image
-    with tempfile.TemporaryDirectory(prefix="images-") as name:
-        vfs, output = Path(name) / "vfs.bin", Path(name) / "flash.bin"
+    with PrivateFolder() as private:
+        vfs, output = private / "vfs.bin", private / "flash.bin"
         write_private(vfs, image)
         write_private(output, b"")
         parts = [(firmware.offset, firmware.path), (layout.offset, vfs)]

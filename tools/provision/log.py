@@ -11,6 +11,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -41,7 +42,7 @@ def read_log(path: Path) -> list[Entry]:
     if not path.exists():
         return []
     entries = []
-    for line in path.read_text("utf-8", "replace").splitlines():
+    for line in path.read_bytes().split(b"\n"):  # a name may hold any other separator
         try:
             fields = json.loads(line)
             entry = Entry(**fields)
@@ -66,6 +67,7 @@ class ResultLog:
             self._file.close()
             raise ProvisionError(f"{path}: another run is writing it") from None
         self.entries = read_log(path)
+        self.standing = standing(self.entries)
         if path.stat().st_size and not path.read_bytes().endswith(b"\n"):
             self._file.write(b"\n")
 
@@ -89,6 +91,7 @@ class ResultLog:
         line = json.dumps(asdict(entry), ensure_ascii=False).encode() + b"\n"
         with self._lock:
             self.entries.append(entry)
+            self.standing.add(entry)
             self._file.write(line)
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -103,27 +106,45 @@ class ResultLog:
         self.close()
 
 
-@dataclass(frozen=True)
 class Standing:
-    """Where a run stands. claims: row -> MAC of the board it was begun on, done or not."""
+    """Where a run stands, entry by entry.
 
-    done: dict[str, Entry]
-    """By MAC."""
-    claims: dict[int, str]
-    failed: list[Entry]
-    """The last word on each board that is not done."""
+    A unit is known by its name, not by its line: lines may be sorted between two runs.
+    """
 
+    def __init__(self) -> None:
+        self.done: dict[str, Entry] = {}
+        """By MAC."""
+        self.claims: dict[str, str] = {}
+        """Name of a unit -> MAC of the board it was begun on last, done or not."""
+        self.finished: dict[str, Entry] = {}
+        """By name of the unit."""
+        self._last: dict[str, Entry] = {}
+        self._names: dict[tuple[int, str], str] = {}
 
-def standing(entries: list[Entry]) -> Standing:
-    """Read the log as a whole."""
-    done: dict[str, Entry] = {}
-    claims: dict[int, str] = {}
-    last: dict[str, Entry] = {}
-    for entry in entries:
-        last[entry.mac or entry.port] = entry
-        if entry.unit:
-            claims[entry.unit] = entry.mac
+    def add(self, entry: Entry) -> None:
+        """Take the next entry of the log."""
+        self._last[entry.mac or entry.port] = entry
+        if entry.unit and entry.status == "started":
+            self._names[entry.unit, entry.mac] = entry.name
+            self.claims[entry.name] = entry.mac
         if entry.status == "done":
-            done[entry.mac] = entry
-    failed = [entry for entry in last.values() if entry.status != "done"]
-    return Standing(done, claims, failed)
+            self.done[entry.mac] = entry
+            self.finished[self.unit(entry)] = entry
+
+    def unit(self, entry: Entry) -> str:
+        """Name of the unit that an entry is about: in product mode the board has another."""
+        return self._names.get((entry.unit, entry.mac), entry.name)
+
+    @property
+    def failed(self) -> list[Entry]:
+        """The last word on each board that is not done."""
+        return [entry for entry in self._last.values() if entry.status != "done"]
+
+
+def standing(entries: Sequence[Entry]) -> Standing:
+    """Read the log as a whole."""
+    made = Standing()
+    for entry in entries:
+        made.add(entry)
+    return made

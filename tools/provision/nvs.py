@@ -9,11 +9,9 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
-from tools.image.records import check_product, parse
-from tools.private import write_private
+from tools.image.records import BOM, check_product, parse
+from tools.private import PrivateFolder, write_private
 from tools.provision.errors import ProvisionError
 
 NAMESPACE = "aliyun_iot"
@@ -32,6 +30,7 @@ def nvs_partition(product: bytes, file: str = "product.json", size: int = SIZE) 
 
     product: as product.json holds it. file: its name in messages. size: of the partition.
     """
+    product = product.removeprefix(BOM)
     record = parse(file, product)
     check_product(record, file)
     if record.get("forgetProductSecret"):
@@ -41,8 +40,7 @@ def nvs_partition(product: bytes, file: str = "product.json", size: int = SIZE) 
         )
     if len(product) > MOST:
         raise ProvisionError(f"{file}: {len(product)} bytes; expected at most {MOST} for NVS")
-    with tempfile.TemporaryDirectory(prefix="nvs-") as name:
-        folder = Path(name)  # mode 0700, and the secret in a file of mode 0600
+    with PrivateFolder() as folder:
         source, table, output = folder / "product", folder / "table.csv", folder / "nvs.bin"
         write_private(source, product)
         write_private(output, b"")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from tools.deploy import DeployError, Mpremote, read_state
 from tools.flash import FlashError, run_esptool
 from tools.image.records import NAME
 from tools.provision.errors import ProvisionError
+from tools.provision.table import read_rows
 
 HEADER = ("DeviceName", "Nickname")
 """Of the console's template ("Batch Add", "Batch Upload"), whose first row must stay as it is:
@@ -64,7 +64,7 @@ def add_names(path: Path, names: Sequence[str], template: Path | None = None) ->
     template: file with the first row to use. Raises ProvisionError, OSError.
     """
     source = path if path.exists() else template
-    rows = list(csv.reader(io.StringIO(source.read_text("utf-8-sig")))) if source else []
+    rows = read_rows(source) if source else []
     header = rows[0] if rows else list(HEADER)
     if not header:
         raise ProvisionError(f"{source}: the first row is empty; expected the template's")

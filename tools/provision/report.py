@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import html
 import time
+from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 
+from tools.command import count
 from tools.provision.log import Entry, standing
+from tools.provision.pace import per_hour
 from tools.provision.units import Unit
 
 _STYLE = """
@@ -23,12 +27,18 @@ overflow:hidden}
 .bar i{display:block;background:#1a7f37}.bar i+i{background:#cf222e}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #eaeef2;vertical-align:top}
-th{color:#57606a;font-weight:600}td.n{text-align:right;font-variant-numeric:tabular-nums}
-td.bad{color:#cf222e}
+th{color:#57606a;font-weight:600}.n{text-align:right;font-variant-numeric:tabular-nums}
+td,th{white-space:nowrap}td.bad{color:#cf222e;white-space:normal;min-width:14rem}
+.wide{overflow-x:auto}summary{cursor:pointer;color:#57606a}
 @media (prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}
 .sums div,th,td{border-color:#30363d}.bar{background:#30363d}}
 @media print{body{margin:0}}
 """
+
+
+_NUMBERS = ("seconds", "boards")
+_FOLDED = 60
+"""Rows that a table may have before it is folded."""
 
 
 def _cells(*values: object) -> str:
@@ -40,19 +50,42 @@ def _mac(digits: str) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
-    return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
-
-
-def _per_hour(done: Sequence[Entry]) -> str:
-    """From the first unit's end to the last one's."""
-    if len(done) < 2:
-        return "-"
-    times = sorted(
-        time.mktime(time.strptime(entry.time[:19], "%Y-%m-%dT%H:%M:%S")) for entry in done
+    """A table; a long one is folded, so that what follows is found."""
+    if not rows:
+        return "<p>None.</p>"
+    head = "".join(
+        f'<th class="n">{text}</th>' if text in _NUMBERS else f"<th>{html.escape(text)}</th>"
+        for text in heads
     )
-    span = times[-1] - times[0]
-    return f"{(len(done) - 1) / span * 3600:.0f}" if span else "-"
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    table = f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+    if len(rows) <= _FOLDED:
+        return table
+    return f"<details><summary>{len(rows):,} rows</summary>{table}</details>"
+
+
+def _when(entry: Entry) -> str:
+    return entry.time[:19].replace("T", " ")
+
+
+def _reasons(failed: Sequence[Entry]) -> str:
+    """What went wrong how often, where there is more than a glance takes in."""
+    if len(failed) <= _FOLDED:
+        return ""
+    counted = Counter(map(_reason, failed)).most_common(10)
+    rows = [
+        f'<td class="n">{n:,}</td><td class="bad">{html.escape(why)}</td>' for why, n in counted
+    ]
+    return _table(("boards", "reason"), rows)
+
+
+def _span(entry: Entry) -> tuple[float, float]:
+    """When a board was worked on, as Unix time."""
+    try:
+        end = datetime.strptime(entry.time, "%Y-%m-%dT%H:%M:%S%z").timestamp()
+    except ValueError:
+        return 0.0, entry.seconds
+    return end - entry.seconds, end
 
 
 def report(title: str, units: Sequence[Unit], entries: Sequence[Entry]) -> str:
@@ -60,34 +93,39 @@ def report(title: str, units: Sequence[Unit], entries: Sequence[Entry]) -> str:
 
     title: such as the CSV's name. entries: of the log.
     """
-    now = standing(list(entries))
+    now = standing(entries)
+    listed = {unit.name for unit in units}
     done = sorted(now.done.values(), key=lambda entry: (entry.unit, entry.time))
-    finished = {entry.unit for entry in done}
-    open_units = [unit for unit in units if unit.number not in finished]
-    failed_units = {entry.unit for entry in now.failed if entry.unit}
-    untouched = [unit for unit in open_units if unit.number not in failed_units]
-    total = len(units)
-    share = [100 * len(finished) / total, 100 * len(now.failed) / total] if total else [0, 0]
+    finished = listed & set(now.finished)
+    open_units = [unit for unit in units if unit.name not in finished]
+    failed_units = {now.unit(entry) for entry in now.failed if entry.unit} & listed - finished
+    untouched = [unit for unit in open_units if unit.name not in failed_units]
+    total = max(1, len(units))
+    share = [100 * len(finished) / total, 100 * len(failed_units) / total]
     seconds = sum(entry.seconds for entry in done) / len(done) if done else 0
+    spans = [_span(entry) for entry in entries if entry.status != "started"]
     sums = (
-        f'<div class="done"><b>{len(finished)}</b>of {total} units done</div>'
-        f'<div class="failed"><b>{len(now.failed)}</b>boards failed</div>'
-        f'<div class="open"><b>{len(open_units)}</b>units to do</div>'
-        f"<div><b>{seconds:.0f} s</b>a unit</div>"
-        f"<div><b>{_per_hour(done)}</b>units an hour</div>"
+        f'<div class="done"><b>{len(finished):,}</b>of {count(len(units), "unit")} done</div>'
+        f'<div class="failed"><b>{len(now.failed):,}</b>'
+        f"{'board' if len(now.failed) == 1 else 'boards'} failed</div>"
+        f'<div class="open"><b>{len(open_units):,}</b>'
+        f"{'unit' if len(open_units) == 1 else 'units'} to do</div>"
+        f"<div><b>{seconds:.1f} s</b>a unit</div>"
+        f"<div><b>{per_hour(len(done), spans)}</b>units an hour of work</div>"
     )
     failures = [
         _cells(_mac(entry.mac) or "-", entry.name or "-", entry.port)
         + f'<td class="bad">{html.escape(_reason(entry))}</td>'
-        + _cells(entry.time)
+        + _cells(_when(entry))
         for entry in now.failed
     ]
     finals = [
         _cells(entry.unit, entry.name, _mac(entry.mac))
         + f'<td class="n">{entry.seconds:.1f}</td>'
-        + _cells(entry.firmware, entry.package, entry.time)
+        + _cells(entry.firmware, entry.package, _when(entry))
         for entry in done
     ]
+    waiting = [_cells(unit.number, unit.name, unit.line) for unit in untouched]
     parts = [
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>',
@@ -96,24 +134,16 @@ def report(title: str, units: Sequence[Unit], entries: Sequence[Entry]) -> str:
         f'<div class="sums">{sums}</div>',
         f'<div class="bar"><i style="width:{share[0]:.2f}%"></i>'
         f'<i style="width:{share[1]:.2f}%"></i></div>',
-        "<h2>Failed</h2>",
-        _table(("MAC", "unit", "port", "reason", "when"), failures)
-        if failures
-        else "<p>None.</p>",
-        "<h2>Not begun</h2>",
-        _table(
-            ("unit", "name", "line of the CSV"),
-            [_cells(u.number, u.name, u.line) for u in untouched],
-        )
-        if untouched
-        else "<p>None.</p>",
-        "<h2>Done</h2>",
-        _table(("unit", "name", "MAC", "seconds", "firmware", "package", "when"), finals)
-        if finals
-        else "<p>None.</p>",
+        f"<h2>Failed: {len(failures):,}</h2>",
+        _reasons(now.failed),
+        _table(("MAC", "unit", "port", "reason", "when"), failures),
+        f"<h2>Not begun: {len(waiting):,}</h2>",
+        _table(("unit", "name", "line of the CSV"), waiting),
+        f"<h2>Done: {len(finals):,}</h2>",
+        _table(("unit", "name", "MAC", "seconds", "firmware", "package", "when"), finals),
         "</html>",
     ]
-    return "\n".join(parts)
+    return "\n".join(part for part in parts if part)
 
 
 def _reason(entry: Entry) -> str:

@@ -13,8 +13,11 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from tools.command import Terminated
+from tools.deploy.mpremote import abandon
 from tools.provision.assign import Assignment
 from tools.provision.log import ResultLog
+from tools.provision.pace import per_hour
 from tools.provision.work import Job, Outcome, provision, wait_for_next
 
 COLOURS = {"done": "green", "before": "cyan", "failed": "red"}
@@ -66,35 +69,66 @@ class Line:
         self._console = console
         self._watch = watch
         self._stop = threading.Event()
-        self._began = time.monotonic()
+        self._lock = threading.Lock()
+        self._busy = len(self._rows)
+        self._ended = threading.Event()
 
     def run(self) -> Tally:
-        """Work until every port is done; Ctrl-C finishes the units at hand and ends."""
+        """Work until every port is done.
+
+        Ctrl-C finishes the units at hand and ends; a second one, and SIGTERM and SIGHUP, end at
+        once: a unit that was begun is gone on with by the next run.
+        """
         threads = [
-            threading.Thread(target=self._work, args=(port,), name=port) for port in self._rows
+            threading.Thread(target=self._at_port, args=(port,), name=port) for port in self._rows
         ]
         for thread in threads:
             thread.start()
         try:
             if self._console.is_terminal:
                 with Live(console=self._console, get_renderable=self._table, refresh_per_second=5):
-                    self._wait(threads)
+                    self._wait()
             else:
-                self._wait(threads)
+                self._wait()
+        except (KeyboardInterrupt, Terminated):
+            self._stop.set()
+            abandon()
+            for thread in threads:
+                thread.join()
+            raise
         finally:
             self._stop.set()
         return self.tally
 
-    def _wait(self, threads: Sequence[threading.Thread]) -> None:
-        while any(thread.is_alive() for thread in threads):
+    def _wait(self) -> None:
+        # Not by Thread.join: a signal that interrupts it makes Python take the thread for ended.
+        while not self._ended.is_set():
             try:
-                for thread in threads:
-                    thread.join(0.2)
+                self._ended.wait(0.2)
             except KeyboardInterrupt:
-                self._console.print("stopping; the units at hand are finished first")
+                if self._stop.is_set():
+                    raise
+                self._console.print(
+                    "stopping; the units at hand are finished first (Ctrl-C again: at once)"
+                )
                 self._stop.set()
 
+    def _at_port(self, port: str) -> None:
+        try:
+            self._work(port)
+        finally:
+            with self._lock:
+                self._busy -= 1
+                if not self._busy:
+                    self._ended.set()
+
     def _work(self, port: str) -> None:
+        if self._watch and not _exists(port):
+            self._rows[port].step = "put the first board on"
+            while not _exists(port):
+                if self._over():
+                    return
+                time.sleep(0.1)
         while not self._stop.is_set():
             row = self._rows[port]
             row.mac = row.name = ""
@@ -111,7 +145,7 @@ class Line:
             if not self._watch or self._assignment.finished:
                 return
             row.step = f"{outcome.status}: take it off, put the next one on"
-            if not wait_for_next(port, lambda path: Path(path).exists(), self._over):
+            if not wait_for_next(port, _exists, self._over):
                 return
 
     def _over(self) -> bool:
@@ -123,19 +157,30 @@ class Line:
         why = f": {outcome.reason}" if outcome.status == "failed" else ""
         self._console.print(f"[{colour}]{text}[/{colour}] {escape(outcome.board)}{escape(why)}")
 
-    def _table(self) -> Table:
+    def _title(self) -> str:
         tally = self.tally
-        rate = tally.count("done") / max(1e-9, time.monotonic() - self._began) * 3600
-        table = Table(
-            title=f"{tally.count('done')} done, {tally.count('before')} done before, "
-            f"{len(tally.failed)} failed, {rate:.0f} an hour",
-            title_justify="left",
-            box=None,
+        rate = per_hour(tally.count("done"), [outcome.span for outcome in tally.outcomes])
+        return (
+            f"{tally.count('done'):,} done, {tally.count('before'):,} done before, "
+            f"{len(tally.failed):,} failed, {self._assignment.remaining:,} to do; {rate} an hour"
         )
-        for column in ("port", "MAC", "unit", "", "step"):
-            table.add_column(column)
+
+    def _table(self) -> Table:
+        wide = self._console.width >= 100
+        table = Table(title=self._title(), title_justify="left", box=None, expand=True)
+        table.add_column("port", no_wrap=True)
+        table.add_column("MAC", no_wrap=True)
+        table.add_column("unit", no_wrap=True, overflow="ellipsis", ratio=1)
+        table.add_column("", no_wrap=True)
+        table.add_column("step", no_wrap=True, overflow="ellipsis", ratio=2 if wide else 1)
+        length = 20 if wide else 8
         for port, row in list(self._rows.items()):
-            filled = round(row.progress * 20)
-            bar = f"[green]{'━' * filled}[/green][dim]{'━' * (20 - filled)}[/dim]"
-            table.add_row(port, row.mac, escape(row.name), bar, escape(row.step))
+            filled = round(row.progress * length)
+            bar = f"[green]{'━' * filled}[/green][dim]{'╌' * (length - filled)}[/dim]"
+            name, step = escape(row.name), escape(row.step)
+            table.add_row(Path(port).name, row.mac, name, bar, step)
         return table
+
+
+def _exists(port: str) -> bool:
+    return Path(port).exists() or "://" in port

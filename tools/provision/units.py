@@ -7,7 +7,6 @@ deviceName, deviceSecret, mac, id. A productKey given in the first row only hold
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from tools.image.records import RecordError, check_device, check_of
 from tools.provision.errors import ProvisionError
+from tools.provision.table import read_rows
 
 _COLUMNS = {
     "productkey": "productKey",
@@ -25,6 +25,10 @@ _COLUMNS = {
     "id": "id",
 }
 _MAC = re.compile(r"[0-9a-f]{12}")
+_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?[eE][+-]\d+")
+"""What a spreadsheet makes of a long row of digits, or of digits around an "e"."""
+_ROUNDED = re.compile(r"[1-9]\d{14}0+")
+"""A number of which a spreadsheet kept its 15 digits."""
 
 
 @dataclass(frozen=True)
@@ -62,25 +66,9 @@ def clean_mac(text: str) -> str:
     return digits if _MAC.fullmatch(digits) else ""
 
 
-def _row(path: Path, number: int, line: str) -> list[str]:
-    # Each line for itself: an open quotation mark must not swallow the units after it.
-    try:
-        return next(csv.reader([line], strict=True), [])
-    except csv.Error:
-        raise ProvisionError(
-            f"{path}: line {number}: expected values between commas, quotation marks closed"
-        ) from None
-
-
 def read_units(path: Path) -> list[Unit]:
-    """Read and check a devices.csv. Raises ProvisionError naming line and column."""
-    try:
-        text = path.read_text("utf-8-sig")
-    except OSError as e:
-        raise ProvisionError(f"{path}: {e.strerror}") from None
-    except UnicodeDecodeError:
-        raise ProvisionError(f"{path}: is not UTF-8 text") from None
-    rows = [_row(path, number, line) for number, line in enumerate(text.splitlines(), 1)]
+    """Read and check a devices.csv. Raises ProvisionError naming line and column, OSError."""
+    rows = read_rows(path)
     if not rows or not any(cell.strip() for cell in rows[0]):
         raise ProvisionError(f"{path}: is empty; expected a first line that names the columns")
     columns = [_COLUMNS.get(re.sub(r"[^a-z]", "", cell.lower()), "") for cell in rows[0]]
@@ -112,6 +100,13 @@ def _unit(
     values = {name: cell.strip() for name, cell in zip(columns, row, strict=False) if name}
     key = values.get("productKey", "") or (before[0].product_key if before else "")
     mac = clean_mac(values.get("mac", ""))
+    for column, value in values.items():
+        rounded = column == "deviceSecret" and _ROUNDED.fullmatch(value)
+        if column and (_NUMBER.fullmatch(value) or rounded):
+            raise ProvisionError(
+                f"{path}: line {line}: {column}: a spreadsheet turned it into a number; export "
+                "the list again, and open it with this column as text"
+            )
     if values.get("mac") and not mac:
         raise ProvisionError(f"{path}: line {line}: mac: expected 12 hex digits")
     unit = Unit(
@@ -134,14 +129,17 @@ def _unit(
 def _check_unique(path: Path, units: Sequence[Unit]) -> None:
     """Two boards with one identity would throw each other off the platform for ever."""
     for column, values in (
-        ("deviceName", [(unit.product_key, unit.device_name) for unit in units]),
-        ("mac", [("", unit.mac) for unit in units]),
-        ("id", [("", unit.id) for unit in units]),
+        ("deviceName", [unit.device_name for unit in units]),
+        ("mac", [unit.mac for unit in units]),
+        ("deviceSecret", [unit.device_secret for unit in units]),
+        ("id", [unit.id for unit in units]),
+        ("name", [unit.name for unit in units]),  # by which the log knows it
     ):
-        seen: dict[tuple[str, str], int] = {}
+        seen: dict[str, int] = {}
         for unit, value in zip(units, values, strict=True):
-            if value[1] and value in seen:
+            if value and value in seen:
                 raise ProvisionError(
-                    f"{path}: line {unit.line}: {column}: the same as in line {seen[value]}"
+                    f"{path}: line {unit.line}: {column}: the same as in line {seen[value]}; each "
+                    "unit has its own: export the list again, or take one of the lines out"
                 )
             seen[value] = unit.line

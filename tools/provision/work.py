@@ -57,6 +57,8 @@ class Outcome:
     status: str
     """ "done", "failed", or "before": it was done in an earlier run."""
     reason: str = ""
+    span: tuple[float, float] = (0.0, 0.0)
+    """When it was worked on, as time.monotonic() counts."""
 
     @property
     def board(self) -> str:
@@ -87,7 +89,7 @@ def provision(port: str, job: Job, assignment: Assignment, log: ResultLog, show:
             seconds=time.monotonic() - began,
             firmware=firmware,
         )
-        return Outcome(port, mac, name, "failed", reason)
+        return Outcome(port, mac, name, "failed", reason, (began, time.monotonic()))
 
     try:
         with Mpremote(port) as remote:
@@ -101,7 +103,8 @@ def provision(port: str, job: Job, assignment: Assignment, log: ResultLog, show:
             own = assignment.own(mac, called)
             before = assignment.done(mac)
             if before is not None and own is not None and _is_right(state, job, own):
-                return Outcome(port, mac, before.name, "before", "done before, and still right")
+                right = "done before, and still right"
+                return Outcome(port, mac, before.name, "before", right, (began, time.monotonic()))
             if job.unique and not job.replace:
                 _refuse_other_identity(state, own)
             unit = assignment.claim(mac, port, called, firmware)
@@ -114,6 +117,7 @@ def provision(port: str, job: Job, assignment: Assignment, log: ResultLog, show:
                 plan,
                 lambda path, finished: show(mac, name, "writing", finished / total),
                 (SUCCESSOR,) if job.unique else (),
+                on_installed=lambda at, of: show(mac, name, f"in place: {at} of {of}", 1),
             )
             show(mac, name, "reading back", 1)
             again = _read(remote, job.files)
@@ -134,7 +138,7 @@ def provision(port: str, job: Job, assignment: Assignment, log: ResultLog, show:
         firmware=firmware,
         package=package_version(),
     )
-    return Outcome(port, mac, name, "done")
+    return Outcome(port, mac, name, "done", span=(began, time.monotonic()))
 
 
 def _plan(job: Job, state: BoardState, unit: Unit) -> Plan:

@@ -33,21 +33,71 @@ def judge(record):
     return "whole" if record["check"] == "{:08x}".format(crc32(text.encode())) else "damaged"
 
 
-def tell(path):
-    try:
-        with open(path) as file:
-            data = file.read()
-    except OSError:
-        return
+def ends(text):
+    """Whether what is opened is closed: firmware before 1.26 accepts JSON that is cut off."""
+    depth = 0
+    quoted = escaped = False
+    for character in text:
+        if quoted:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                quoted = False
+        elif character == '"':
+            quoted = True
+        elif character in "{[":
+            depth += 1
+        elif character in "}]":
+            depth -= 1
+    return depth == 0 and not quoted
+
+
+def load(path):
+    """The record of a file and its state; None and why not, if it is none."""
+    with open(path) as file:
+        data = file.read()
     try:
         record = json.loads(data)
     except (ValueError, UnicodeError):
-        say("record", [path, None, "not JSON" if data else "empty"])
+        return None, "not JSON" if data else "empty"
+    if not ends(data):
+        return None, "cut off"
+    return record, judge(record)
+
+
+def tell(path):
+    try:
+        record, state = load(path)
+    except OSError:
         return
-    state = judge(record) if "device" in path else "whole"
+    if record is not None and "device" not in path:
+        state = "whole"
     if isinstance(record, dict):
         record.pop("check", None)
     say("record", [path, masked(record), state])
+
+
+def subdevices():
+    """A page of a gateway's: place -> "ProductKey DeviceName DeviceSecret"."""
+    try:
+        pages = sorted(os.listdir("/subdevices"))
+    except OSError:
+        return
+    for page in pages:
+        path = "/subdevices/" + page
+        try:
+            record, state = load(path)
+        except OSError as e:
+            record, state = None, "cannot be read ({})".format(e)
+        names = []
+        if isinstance(record, dict):
+            for place in record:
+                words = str(record[place]).split(" ")
+                if place != "check" and len(words) == 3:
+                    names.append(words[:2])
+        say("subdevices", [path, names, state])
 
 
 def nvs():
@@ -78,4 +128,5 @@ for name in sorted(os.listdir("/")):
     if name in ("product.json", "device.json", "device.json.new", "wifi.json", "build.json"):
         tell("/" + name)
 nvs()
+subdevices()
 say("end", 0)

@@ -1,5 +1,7 @@
 # Runs on the board: verified copies take their places. given: files to "remove" first, pairs to
-# "rename", files to remove "after".
+# "rename", files to remove "after". Each step is told as it is done: on a chip one may take more
+# than a second. May be run again where it was interrupted.
+import json
 import os
 
 
@@ -11,10 +13,27 @@ def remove(path):
     os.remove(path)
 
 
+def tell(path):
+    print("@@" + json.dumps(path))
+
+
 for path in given["remove"]:  # noqa: F821
     remove(path)
 for new, path in given["rename"]:  # noqa: F821
-    os.rename(new, path)  # littlefs replaces what is there, atomically
+    try:
+        os.stat(new)
+    except OSError:
+        os.stat(path)  # renamed before this run; otherwise this tells that it is gone
+    else:
+        os.rename(new, path)  # littlefs replaces what is there, atomically
+    tell(path)
 for path in given["after"]:  # noqa: F821
     remove(path)
+    folder = path.rpartition("/")[0]
+    if folder.startswith("/lib/aliyun_iot/"):
+        try:
+            os.rmdir(folder)  # an empty folder could still be imported
+        except OSError:
+            pass  # it holds something else
+    tell(path)
 print("@@0")

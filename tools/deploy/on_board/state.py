@@ -1,4 +1,5 @@
-# Runs on the board: what firmware, which files. given: "folders" to list, files to "hash".
+# Runs on the board: what firmware, which files. given: "folders" to list, with all below them (of
+# "/" only itself); files and folders to "hash".
 import gc
 import json
 import os
@@ -48,18 +49,43 @@ def flash():
     return {"block": fs[0], "free": fs[0] * fs[3]}
 
 
+def wanted(path):
+    hashed = given["hash"]  # noqa: F821
+    return path in hashed or any(path.startswith(folder + "/") for folder in hashed)
+
+
+def look(folder, seen):
+    if folder in seen:
+        return
+    seen.append(folder)
+    try:
+        entries = list(os.ilistdir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        path = folder.rstrip("/") + "/" + entry[0]
+        if entry[1] == 0x8000:
+            say("file", [path, entry[3], sha256(path) if wanted(path) else None])
+        else:
+            say("folder", path)
+            if folder != "/":
+                look(path, seen)
+
+
+def package():
+    try:
+        with open("/build.json") as file:
+            say("package", json.loads(file.read(200))["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+
+
 say("firmware", firmware())
 if sys.implementation[0] == "micropython":
     say("flash", flash())
+    package()
+    seen = []
     for folder in given["folders"]:  # noqa: F821
-        try:
-            entries = list(os.ilistdir(folder))
-        except OSError:
-            continue
-        for entry in entries:
-            if entry[1] == 0x8000:
-                path = folder.rstrip("/") + "/" + entry[0]
-                wanted = path in given["hash"] or folder in given["hash"]  # noqa: F821
-                say("file", [path, entry[3], sha256(path) if wanted else None])
+        look(folder, seen)
     gc.collect()
 say("end", 0)

@@ -1,0 +1,98 @@
+"""A production line is killed, or told to end: nothing is lost, doubled, half-done, left over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from serial_boards import PlugIn
+from test_provision import package
+from test_provision import unique_csv as unique_csv
+
+from tools.faults.line_kills import kills
+from tools.layout import ROOT
+from tools.private import PREFIX, PrivateFolder, sweep
+
+
+def test_a_line_killed_at_random_moments_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    """A share of what `make faults` tries."""
+    tally = kills(tmp_path, 4, seed=7)
+    assert tally.problems == []
+    assert tally.tried == 4
+
+
+def holder(folder: Path) -> subprocess.Popen[str]:
+    """A process that holds a private folder, with a secret in it, until it is ended."""
+    code = (
+        "import time\nfrom tools.private import PrivateFolder, write_private\n"
+        "with PrivateFolder() as folder:\n"
+        "    write_private(folder / 'secret', b'x')\n"
+        "    print(folder, flush=True)\n    time.sleep(60)\n"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_what_a_killed_process_left_is_removed_and_what_is_in_use_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with holder(tmp_path) as killed, holder(tmp_path) as living:
+        assert killed.stdout is not None and living.stdout is not None
+        gone, used = (Path(p.stdout.readline().strip()) for p in (killed, living) if p.stdout)
+        killed.kill()
+        killed.wait()
+        assert (gone / "secret").exists(), "nobody could clean up"
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        sweep()
+        assert not gone.exists()
+        assert (used / "secret").exists()
+        living.kill()
+
+
+def test_a_private_folder_is_for_this_user_and_goes_when_it_is_closed() -> None:
+    with PrivateFolder() as folder:
+        assert folder.name.startswith(PREFIX)
+        assert folder.stat().st_mode & 0o077 == 0
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_a_run_in_order(
+    plug_in: PlugIn, unique_csv: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """SIGINT finishes the board at hand; the others end at once and clean up all the same."""
+    board = plug_in(package())
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    words = [sys.executable, "-m", "tools.provision", str(unique_csv), "--port", board.port]
+    process = subprocess.Popen(
+        words,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + 30
+    while not list(temporary.glob(f"{PREFIX}*/1")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert "Traceback" not in said
+    assert not list(temporary.glob(f"{PREFIX}*"))
+    if number == signal.SIGINT:
+        assert process.returncode == 0, said
+        assert "the units at hand are finished first" in said and "1 done" in said
+    else:
+        assert process.returncode == 128 + number, said
+        assert f"ended by {number.name}" in said
