@@ -43,7 +43,7 @@ def test_reads_are_counted_up_to_the_instant_that_the_power_goes(tmp_path: Path)
     long = session.result("until").flash
     cut = make_board(tmp_path / "cut").boot(power_cut=Cut(1)).flash
     assert 0 < short.reads <= long.reads - 15
-    assert 0 < cut.reads
+    assert cut.reads > 0
 
 
 def test_reading_changes_nothing(tmp_path: Path) -> None:

@@ -6,13 +6,11 @@ import re
 import struct
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from tools.board.hardware import Hardware
 from tools.board.interpreter import Interpreter
 from tools.board.results import BootResult, Cut, Ending, FlashUse
-
-if TYPE_CHECKING:
-    from tools.board.board import Board
 
 PROMPT = b">>> "
 RAW_REPL = b"raw REPL; CTRL-B to exit\r\n>"
@@ -28,7 +26,7 @@ class Session:
 
     def __init__(
         self,
-        board: Board,
+        board: Hardware,
         cut: Cut | None = None,
         max_boots: int = 1,
         echo: Callable[[bytes], None] | None = None,

@@ -1,0 +1,98 @@
+"""What is in the air around a simulated board: access points, and how long the radio takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+JOIN_SECONDS = 1.07
+"""From `connect()` to an address, as seen on stock firmware; the next two likewise."""
+ABSENT_SECONDS = 2.45
+"""From `connect()` to "no access point found": one scan of all channels."""
+BEACON_SECONDS = 6.0
+"""From the last beacon of an access point to the driver's giving it up (ESP-IDF's default)."""
+
+OPEN, WPA2 = 0, 3
+"""Kinds of security, as `WLAN.scan()` numbers them."""
+
+
+@dataclass(frozen=True)
+class AccessPoint:
+    """One access point. Frozen: to switch it off or change it, assign `Board.wifi` anew."""
+
+    password: str | bytes | None = None
+    """None: an open network. "*": any will do."""
+    rssi: int = -55
+    """Signal strength, dBm: of several with one name the driver takes the strongest."""
+    channel: int = 1
+    hidden: bool = False
+    """A scan then shows it without its name. It is joined like any other."""
+    security: int | None = None
+    """As `scan()` numbers it; by default WPA2, or 0 where there is no password."""
+    status: int | None = None
+    """A disconnect reason (200 to 205, 15, ...) that every attempt ends with, at once."""
+    dhcp_seconds: float = 0.0
+    """Between association and address; `math.inf`: no address, and one that was given is lost."""
+    bssid: bytes = b"\x02simul"
+
+    def __post_init__(self) -> None:
+        if len(self.bssid) != 6:
+            raise ValueError(f"bssid: {self.bssid!r}; expected 6 bytes")
+
+
+Networks = Mapping[str, "str | int | AccessPoint | Sequence[AccessPoint] | None"]
+"""ssid -> password, None for an open network; or the status that joining ends with; or all that
+is to be said of it, for each access point of that name. The ssid "*" is any name. Bytes that are
+no UTF-8 are written as `os.fsdecode` writes them."""
+
+
+def _encoded(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+
+
+def _line(ssid: str, point: AccessPoint) -> str:
+    name = _encoded(ssid)
+    if ssid != "*" and not 0 < len(name) <= 32:
+        raise ValueError(f"wifi: {ssid!r}: an SSID has 1 to 32 bytes, this one {len(name)}")
+    key = "" if point.password is None else point.password
+    security = point.security
+    if security is None:
+        security = WPA2 if key else OPEN
+    dhcp = -1 if math.isinf(point.dhcp_seconds) else int(point.dhcp_seconds * 1000)
+    fields = (
+        "*" if ssid == "*" else name.hex(),
+        "*" if key == "*" else _encoded(key).hex() or "-",
+        point.status or 0,
+        point.rssi,
+        point.channel,
+        security,
+        int(point.hidden),
+        dhcp,
+        point.bssid.hex(),
+    )
+    return " ".join(map(str, fields))
+
+
+def encode(networks: Networks | None, join_seconds: float) -> str:
+    """The file `air` of a board's folder, which the chip's `network` reads.
+
+    First the milliseconds of joining, of finding nobody, and until a lost access point is missed:
+    in the chip's proportion, so that a test with a fast radio keeps their order. Then one line an
+    access point, the strongest first. Raises ValueError for an SSID that cannot be.
+    """
+    pace = join_seconds * 1000 / JOIN_SECONDS
+    times = (JOIN_SECONDS, ABSENT_SECONDS, BEACON_SECONDS)
+    points: list[tuple[str, AccessPoint]] = []
+    for ssid, said in ({"*": "*"} if networks is None else networks).items():
+        if isinstance(said, AccessPoint):
+            points.append((ssid, said))
+        elif isinstance(said, int):
+            points.append((ssid, AccessPoint(status=said)))
+        elif said is None or isinstance(said, str):
+            points.append((ssid, AccessPoint(said)))
+        else:
+            points += [(ssid, point) for point in said]
+    points.sort(key=lambda entry: -entry[1].rssi)
+    first = " ".join(str(round(seconds * pace)) for seconds in times)
+    return "\n".join([first, *(_line(ssid, point) for ssid, point in points)])
