@@ -223,15 +223,18 @@ def test_a_scan_tells_the_strongest_first_and_hidden_ones_without_their_names(
 ) -> None:
     wifi: Networks = {
         "weak": AccessPoint(rssi=-90, channel=11),
-        "home": [AccessPoint("password", rssi=-40, bssid=b"abcdef"), AccessPoint(rssi=-80)],
+        "home": [
+            AccessPoint("password", rssi=-40, bssid="61:62:63:64:65:66"),
+            AccessPoint(rssi=-80),
+        ],
         "secret": AccessPoint("password", hidden=True, rssi=-50),
     }
     board = make_board(tmp_path, "for one in wlan.scan(): print(one)", wifi)
     assert board.boot(timeout=10).output.splitlines()[:4] == [
         "(b'home', b'abcdef', 1, -40, 3, False)",
-        "(b'', b'\\x02simul', 1, -50, 3, False)",
-        "(b'home', b'\\x02simul', 1, -80, 0, False)",
-        "(b'weak', b'\\x02simul', 11, -90, 0, False)",
+        "(b'', b'\\x02\\x00\\x00\\x00\\x00\\x01', 1, -50, 3, False)",
+        "(b'home', b'\\x02\\x00\\x00\\x00\\x00\\x01', 1, -80, 0, False)",
+        "(b'weak', b'\\x02\\x00\\x00\\x00\\x00\\x01', 11, -90, 0, False)",
     ]
 
 
@@ -258,7 +261,12 @@ def test_a_hidden_network_is_joined_by_name(tmp_path: Path) -> None:
 def test_of_two_access_points_with_one_name_the_stronger_is_taken_or_the_named_one(
     tmp_path: Path,
 ) -> None:
-    wifi = {"home": [AccessPoint("one", rssi=-80, bssid=b"far..."), AccessPoint("two", rssi=-40)]}
+    wifi = {
+        "home": [
+            AccessPoint("one", rssi=-80, bssid="66:61:72:2e:2e:2e"),
+            AccessPoint("two", rssi=-40),
+        ]
+    }
     script = (
         "wlan.config(reconnects=0)\nwlan.connect('home', 'one'); print(watch(202)[-1], end=' ')\n"
         "wlan.connect('home', 'one', bssid=b'far...'); print(watch(1010)[-1])"

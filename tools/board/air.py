@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 JOIN_SECONDS = 1.07
 """From `connect()` to an address, as seen on stock firmware; the next two likewise."""
@@ -21,7 +21,7 @@ OPEN, WPA2 = 0, 3
 class AccessPoint:
     """One access point. Frozen: to switch it off or change it, assign `Board.wifi` anew."""
 
-    password: str | bytes | None = None
+    password: str | bytes | None = field(default=None, repr=False)
     """None: an open network. "*": any will do."""
     rssi: int = -55
     """Signal strength, dBm: of several with one name the driver takes the strongest."""
@@ -34,11 +34,11 @@ class AccessPoint:
     """A disconnect reason (200 to 205, 15, ...) that every attempt ends with, at once."""
     dhcp_seconds: float = 0.0
     """Between association and address; `math.inf`: no address, and one that was given is lost."""
-    bssid: bytes = b"\x02simul"
+    bssid: str = "02:00:00:00:00:01"
 
     def __post_init__(self) -> None:
-        if len(self.bssid) != 6:
-            raise ValueError(f"bssid: {self.bssid!r}; expected 6 bytes")
+        if len(bytes.fromhex(self.bssid.replace(":", ""))) != 6:
+            raise ValueError(f'bssid: "{self.bssid}"; expected 12 hex digits')
 
 
 Networks = Mapping[str, "str | int | AccessPoint | Sequence[AccessPoint] | None"]
@@ -69,7 +69,7 @@ def _line(ssid: str, point: AccessPoint) -> str:
         security,
         int(point.hidden),
         dhcp,
-        point.bssid.hex(),
+        point.bssid.replace(":", ""),
     )
     return " ".join(map(str, fields))
 

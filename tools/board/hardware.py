@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tools.board.air import Networks, encode
+from tools.board.interpreter import Native
 from tools.board.results import Cut, FlashFault
 from tools.image.filesystem import list_files, read_file, write_file
 from tools.private import write_private
@@ -40,6 +41,8 @@ class Hardware:
         wifi: Networks | None = None,
         ntp: str = "ok",
         heap: str | None = None,
+        chip_heap: bool = False,
+        heap_sample: int = 0,
         power_cut: Cut | None = None,
         flash_fault: FlashFault | None = None,
         firmware: str = "1.28.0",
@@ -58,8 +61,13 @@ class Hardware:
         ntp: "ok"; "blocked" (it times out); "short" (too few bytes come); "lies:<time>", Unix
           seconds or "2027-01-01 00:00:00".
         heap: of the interpreter, as `-X heapsize=` takes it: "64wK" is 64 KiB of a 32-bit chip.
+        chip_heap: the heap begins with 64 KiB of a chip, and grows into the memory that the
+          network lives on; `heap` is not heeded. See `BootResult.heap_crossed`.
+        heap_sample: collect the heap each time so many bytes have been allocated, and note what
+          lives, see `BootResult.heap_peak`; 0: look when a collection comes by itself.
         power_cut: applies to the next boot only. flash_fault: stays until it is set to None.
-        firmware: version that `sys.implementation` gives.
+        firmware: version that `sys.implementation` gives. Below 1.28 TLS hands on errors of the
+          stream below it with a minus, as those releases do.
         frozen: folder with sources of the modules that firmware freezes, umqtt by default.
         join_seconds: time that joining a network takes (a chip: 1.07); that nobody is there is
           told after 2.29 times as long, as on the chip.
@@ -74,6 +82,8 @@ class Hardware:
             raise ValueError(f'mac: "{mac}"; expected 12 hex digits')
         self.mac = digits
         self.heap = heap
+        release = tuple(int(part) for part in firmware.split("."))
+        self.native = Native(chip_heap, heap_sample, release < (1, 28))
         self.power_cut = power_cut
         self.flash_fault = flash_fault
         self.frozen = frozen

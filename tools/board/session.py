@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from tools.board.hardware import Hardware
-from tools.board.interpreter import Interpreter
+from tools.board.interpreter import SHARED, SHARED_WORDS, Interpreter
 from tools.board.results import BootResult, Cut, Ending, FlashUse
 
 PROMPT = b">>> "
@@ -41,6 +41,8 @@ class Session:
         """Whether boot.py and main.py are over."""
         self.heap_before_boot = 0
         """Bytes on the heap when boot.py began."""
+        self._heap_peak = 0
+        self._crossed = False
         self._sent_at = -1  # length of the output when something was typed last
         self._interrupted = False  # Ctrl-C came before the interpreter could take it
         self._muted: bytes | None = None  # output that is held back
@@ -57,6 +59,7 @@ class Session:
         board = self.board
         (board.folder / "cause").write_text(str(cause))
         (board.folder / "counters").write_bytes(bytes(20))
+        (board.folder / SHARED).write_bytes(bytes(4 * SHARED_WORDS))
         fault = board.flash_fault
         bad = -1 if fault is None else -2 if fault.block is None else fault.block
         cut = 0
@@ -76,6 +79,7 @@ class Session:
                 "bad": bad,
                 "worn": bool(fault and fault.silent),
             },
+            board.native,
             board.heap,
             board.frozen,
             board.options,
@@ -91,7 +95,19 @@ class Session:
         """Whether the REPL waits for input, having answered all that was typed."""
         return self.at_repl and len(self.raw) > self._sent_at and self.raw.endswith(PROMPT)
 
+    @property
+    def heap_crossed(self) -> bool:
+        """Whether the heap has grown into the network's memory since power-on."""
+        return self._crossed or self._shared()[0] > 0
+
+    def _shared(self) -> tuple[int, ...]:
+        data = (self.board.folder / SHARED).read_bytes()
+        return struct.unpack(f"{SHARED_WORDS}I", data)
+
     def _count(self) -> None:
+        self._crossed = self.heap_crossed
+        if not self._starting:
+            self._heap_peak = max(self._heap_peak, self._shared()[1])
         counts = struct.unpack("5I", (self.board.folder / "counters").read_bytes()[:20])
         use = self._use
         self._use = FlashUse(
@@ -264,7 +280,14 @@ class Session:
         """The account of this power cycle, which must be over."""
         seconds = time.monotonic() - self._began
         return BootResult(
-            self.output, ending, self._use, self.resets, seconds, self.heap_before_boot
+            self.output,
+            ending,
+            self._use,
+            self.resets,
+            seconds,
+            self.heap_before_boot,
+            self._heap_peak,
+            self.heap_crossed,
         )
 
     def __enter__(self) -> Session:

@@ -22,9 +22,28 @@ _WRONG_PASSWORD = const(202)
 _NONE = ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")
 _LEFT = const(8)  # WIFI_REASON_ASSOC_LEAVE, after our own disconnect()
 _CONNECTION_FAIL = const(205)
-_STILL, _JOINING, _ASSOCIATED, _ONLINE = const(0), const(1), const(2), const(3)
+# The state of a station: numbers in a list, which takes less of the device's heap than names.
+_STATE = const(0)
+_SINCE = const(1)  # when this state began, ticks_ms
+_REQUESTED = const(2)  # connect() was called, and no disconnect() since
+_REASON = const(3)  # of the last disconnection, until there is an address
+_RECONNECTS = const(4)  # as the firmware keeps it: 0 for ever, else one more than was asked for
+_FAILURES = const(5)
+_MISSING = const(6)  # since when the access point is gone, ticks_ms
+_NUMBERS = const(7)
+_STILL = const(0)
+_JOINING = const(1)
+_ASSOCIATED = const(2)
+_ONLINE = const(3)
 # Fields of a line of the air.
-_KEY, _STATUS, _RSSI, _CHANNEL, _SECURITY, _HIDDEN, _DHCP, _BSSID = 1, 2, 3, 4, 5, 6, 7, 8
+_KEY = const(1)
+_STATUS = const(2)
+_RSSI = const(3)
+_CHANNEL = const(4)
+_SECURITY = const(5)
+_HIDDEN = const(6)
+_DHCP = const(7)
+_BSSID = const(8)
 
 
 def __getattr__(name):
@@ -53,7 +72,7 @@ def country(*code):
 def _hex(data, most):
     if isinstance(data, str):
         data = data.encode()
-    return str(binascii.hexlify(data[:most]), "ascii")
+    return str(binascii.hexlify(data[:most]), "ascii") or "-"
 
 
 def _air():
@@ -81,47 +100,24 @@ class WLAN:
             self = object.__new__(cls)
             self._id = id
             self._active = False
-            self._ssid = self._key = self._bssid = "-"
-            self._requested = 0  # connect() was called, and no disconnect() since
-            self._state = _STILL
-            self._reason = 0  # of the last disconnection, until there is an address
-            self._since = 0  # start of this state, ticks_ms
-            self._reconnects = 0  # as the firmware keeps it: 0 for ever, else one more than asked
-            self._failures = 0
-            self._missing = 0  # since when the access point is gone, ticks_ms
+            self._wanted = ("-", "-", "-")  # ssid, key, bssid
+            self._now = [0] * _NUMBERS
             self._ifconfig = None
             cls._objects[id] = self
             kept = link.read("wlan").split() if id == STA_IF else ()
             if kept:
                 self._active = True
-                self._ssid, self._key, self._bssid = kept[:3]
-                numbers = [int(word) for word in kept[3:]]
-                self._requested, self._state, self._reason, self._since = numbers[:4]
-                self._reconnects, self._failures, self._missing = numbers[4:]
+                self._wanted = tuple(kept[:3])
+                self._now = [int(word) for word in kept[3:]]
         return cls._objects[id]
 
     def __init__(self, id=STA_IF):
         pass
 
     def _save(self):
-        link.write(
-            "wlan",
-            "%s %s %s %d %d %d %d %d %d %d"
-            % (
-                self._ssid,
-                self._key,
-                self._bssid,
-                self._requested,
-                self._state,
-                self._reason,
-                self._since,
-                self._reconnects,
-                self._failures,
-                self._missing,
-            )
-            if self._active and self._id == STA_IF
-            else "",
-        )
+        if self._id == STA_IF:
+            words = list(self._wanted) + [str(number) for number in self._now]
+            link.write("wlan", " ".join(words) if self._active else "")
 
     def active(self, on=None):
         if on is not None and bool(on) != self._active:
@@ -129,7 +125,7 @@ class WLAN:
             if not on:
                 self._leave()
             self._active = bool(on)
-            self._failures = 0
+            self._now[_FAILURES] = 0
             self._save()
         return self._active
 
@@ -139,39 +135,37 @@ class WLAN:
         if self._id != STA_IF:
             raise OSError("STA required")
         self._poll()
-        if self._state != _STILL:
+        if self._now[_STATE] != _STILL:
             raise OSError("Wifi Internal Error")
         if ssid is not None:
-            self._ssid = _hex(ssid, 32) or "-"
-            self._key = ("" if key is None else _hex(key, 64)) or "-"
-            self._bssid = "-" if bssid is None else _hex(bssid, 6)
-        self._requested = 1
-        self._failures = 0
+            self._wanted = (_hex(ssid, 32), _hex(key or "", 64), _hex(bssid or "", 6))
+        self._now[_REQUESTED] = 1
+        self._now[_FAILURES] = 0
         self._enter(_JOINING, _utime.ticks_ms())
 
     def disconnect(self):
         if not self._active:
             raise OSError("Wifi Not Started")
         self._poll()
-        self._requested = 0
+        self._now[_REQUESTED] = 0
         self._leave()
 
     def isconnected(self):
         self._poll()
-        return self._state == _ONLINE
+        return self._now[_STATE] == _ONLINE
 
     def status(self, what=None):
         self._poll()
         if what == "rssi":
             point = self._point(_air())
-            if self._state < _ASSOCIATED or point is None:
+            if self._now[_STATE] < _ASSOCIATED or point is None:
                 raise OSError("Wifi Not Connected")
             return int(point[_RSSI])
         if what is not None:
             raise ValueError("unknown status param")
         # The order of the firmware's own decisions, network_wlan_status() of ports/esp32.
-        reason = self._reason
-        if self._state == _ONLINE:
+        reason = self._now[_REASON]
+        if self._now[_STATE] == _ONLINE:
             return _GOT_IP
         if reason == _NO_AP_FOUND or 210 <= reason <= 212:
             return reason
@@ -179,7 +173,7 @@ class WLAN:
             return _WRONG_PASSWORD
         if reason == _LEFT:
             return _IDLE
-        if self._requested and self._may_try():
+        if self._now[_REQUESTED] and self._may_try():
             return _CONNECTING
         return reason or _IDLE
 
@@ -187,7 +181,7 @@ class WLAN:
         if what and values:
             raise TypeError("either pos or kw args are allowed")
         if "reconnects" in values:
-            self._reconnects = values["reconnects"] + 1
+            self._now[_RECONNECTS] = values["reconnects"] + 1
             self._save()
         if not what:
             return None
@@ -196,9 +190,9 @@ class WLAN:
 
             return machine.unique_id()
         if what[0] in ("ssid", "essid"):
-            return str(binascii.unhexlify(self._ssid.replace("-", "")), "utf-8")
+            return str(binascii.unhexlify(self._wanted[0].replace("-", "")), "utf-8")
         if what[0] == "reconnects":
-            return self._reconnects - 1
+            return self._now[_RECONNECTS] - 1
         if what[0] in ("hostname", "dhcp_hostname"):
             return hostname()
         if what[0] in ("channel", "txpower", "pm"):
@@ -217,7 +211,7 @@ class WLAN:
         if not self._active:
             raise OSError("STA must be active")
         self._poll()
-        if self._state == _JOINING:
+        if self._now[_STATE] == _JOINING:
             return []  # the driver refuses, and the firmware says nothing of it
         times, *points = _air()
         _utime.sleep_ms(times[1])
@@ -240,80 +234,90 @@ class WLAN:
         The firmware does not: an address that DHCP takes back leaves `isconnected()` true.
         """
         self._poll()
-        if self._state != _ONLINE:
+        if self._now[_STATE] != _ONLINE:
             return False
         point = self._point(_air())
-        return point is not None and point[_DHCP] != "-1"
+        found = point is not None and point[_DHCP] != "-1"
+        if link.shared:
+            link.shared[20] = not found
+        return found
 
     def _may_try(self):
-        return not self._reconnects or self._failures < self._reconnects
+        return not self._now[_RECONNECTS] or self._now[_FAILURES] < self._now[_RECONNECTS]
 
     def _enter(self, state, now):
-        self._state = state
-        self._since = now
-        self._missing = 0
+        if link.shared:
+            link.shared[20] = state != _ONLINE
+        self._now[_STATE] = state
+        self._now[_SINCE] = now
+        self._now[_MISSING] = 0
         self._save()
 
     def _leave(self):
         """By our own wish. Only a connection that there was makes an event, and so a reason."""
-        if self._state >= _ASSOCIATED:
-            self._reason = _LEFT
+        if self._now[_STATE] >= _ASSOCIATED:
+            self._now[_REASON] = _LEFT
         self._enter(_STILL, 0)
 
     def _fail(self, reason, now):
-        self._reason = reason
-        self._failures += bool(self._reconnects)
-        self._enter(_JOINING if self._requested and self._may_try() else _STILL, now)
+        self._now[_REASON] = reason
+        self._now[_FAILURES] += bool(self._now[_RECONNECTS])
+        self._enter(_JOINING if self._now[_REQUESTED] and self._may_try() else _STILL, now)
 
     def _point(self, air):
         """The access point that the driver takes: of this name, the strongest; or None."""
+        ssid, _, bssid = self._wanted
         for point in air[1:]:
-            if point[0] in (self._ssid, "*") and self._bssid in ("-", point[_BSSID]):
+            if point[0] in (ssid, "*") and bssid in ("-", point[_BSSID]):
                 return point
         return None
 
     def _poll(self):
         """Bring the state up to now: the chip's driver does this in a task of its own."""
-        while self._state != _STILL:
+        while self._now[_STATE] != _STILL:
             now = _utime.ticks_ms()
-            state = self._state
+            state = self._now[_STATE]
             air = _air()
             joining, absent, beacon = air[0]
             point = self._point(air)
-            passed = _utime.ticks_diff(now, self._since)
+            passed = _utime.ticks_diff(now, self._now[_SINCE])
             if point is None:
                 end = _NO_AP_FOUND
             elif point[_STATUS] != "0":
                 end = int(point[_STATUS])
             else:
-                end = 0 if point[_KEY] in (self._key, "*") else _WRONG_PASSWORD
+                end = 0 if point[_KEY] in (self._wanted[1], "*") else _WRONG_PASSWORD
             if state == _JOINING:
                 delay = absent if end == _NO_AP_FOUND else joining
                 if passed < delay:
                     return
                 if end:
                     # A driver that failed long ago has tried ever since; one failure will do.
-                    self._fail(end, now if passed > 2 * delay else self._since + delay)
+                    self._fail(end, now if passed > 2 * delay else self._now[_SINCE] + delay)
                     if not delay:
                         return
                 else:
                     self._enter(_ASSOCIATED, now)
             elif end:
                 if point is None:  # beacons stay away: it takes a while to notice
-                    if not self._missing:
-                        self._missing = now or 1
+                    if not self._now[_MISSING]:
+                        self._now[_MISSING] = now or 1
                         self._save()
-                    if _utime.ticks_diff(now, self._missing) < beacon:
+                    if _utime.ticks_diff(now, self._now[_MISSING]) < beacon:
                         return
                     end = _BEACON_TIMEOUT
-                self._failures = 0
+                self._now[_FAILURES] = 0
                 self._fail(end, now)
             else:
-                if self._missing:
-                    self._missing = 0
+                if self._now[_MISSING]:
+                    self._now[_MISSING] = 0
                     self._save()
                 dhcp = int(point[_DHCP])
                 if state == _ONLINE or dhcp < 0 or passed < dhcp:
                     return
-                self._reason = 0
+                self._now[_REASON] = 0
                 self._enter(_ONLINE, now)
+
+
+if link.read("wlan"):  # a soft reset leaves the radio up
+    WLAN().has_address()
