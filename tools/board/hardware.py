@@ -67,7 +67,8 @@ class Hardware:
           lives, see `BootResult.heap_peak`; 0: look when a collection comes by itself.
         power_cut: applies to the next boot only. flash_fault: stays until it is set to None.
         firmware: version that `sys.implementation` gives. Below 1.28 TLS hands on errors of the
-          stream below it with a minus, as those releases do.
+          stream below it with a minus, below 1.26 `json` takes a text that is cut off for a
+          whole one: as those releases do.
         frozen: folder with sources of the modules that firmware freezes, umqtt by default.
         join_seconds: time that joining a network takes (a chip: 1.07); that nobody is there is
           told after 2.29 times as long, as on the chip.
@@ -83,6 +84,7 @@ class Hardware:
         self.mac = digits
         self.heap = heap
         release = tuple(int(part) for part in firmware.split("."))
+        self.lenient_json = release < (1, 26)
         self.native = Native(chip_heap, heap_sample, release < (1, 28))
         self.power_cut = power_cut
         self.flash_fault = flash_fault

@@ -74,6 +74,7 @@ class Session:
             {
                 "raw_repl": raw_repl,
                 "hurry": board.hurry,
+                "lenient": board.lenient_json,
                 "cut": cut,
                 "when": self._cut.when if self._cut else "",
                 "bad": bad,

@@ -113,13 +113,13 @@ def _import_as_the_chip(path):
     builtins.__import__ = imported
 
 
-def start(folder, control, rom, raw_repl, cut, when, bad, worn, shared, hurry=1):
+def start(folder, control, rom, raw_repl, cut, when, bad, worn, shared, lenient, hurry=1):
     """One life of the interpreter, from reset to REPL.
 
     folder: of the board. control: file descriptor of the pipe to the host. rom: where this very
     code is mounted. raw_repl: a soft reset out of the raw REPL, which runs no main.py. hurry:
     how many times faster sleeps pass. shared: address of the memory that the host sees too, 0 for
-    none. The rest is for `flash.Flash`.
+    none. lenient: JSON as before 1.26. The rest is for `flash.Flash`.
     """
     from array import array
 
@@ -145,6 +145,9 @@ def start(folder, control, rom, raw_repl, cut, when, bad, worn, shared, hurry=1)
     _replace_modules(rom)
     if hurry > 1:
         link.load("hurry").install(sys.modules["time"], hurry)
+    if lenient:
+        sys.modules["json"] = sys.modules["ujson"] = link.load("json")
+        del sys.modules["chip_json"]
     _mount(device)
     sys.path[:] = ["", ".frozen", rom + "/frozen", "/lib"]
     _import_as_the_chip(sys.path)
