@@ -21,5 +21,5 @@ def run(work: Callable[[], int], *expected: type[Exception]) -> int:
         print(f"error: {what}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print()
+        print("interrupted", file=sys.stderr)
         return 130

@@ -2,6 +2,7 @@
 
 from tools.board.air import AccessPoint
 from tools.board.board import Board
+from tools.board.lock import InUse
 from tools.board.results import BootResult, Cut, Ending, FlashFault, FlashUse
 from tools.board.session import Session
 
@@ -13,5 +14,6 @@ __all__ = [
     "Ending",
     "FlashFault",
     "FlashUse",
+    "InUse",
     "Session",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,60 @@ Networks = Mapping[str, "str | int | AccessPoint | Sequence[AccessPoint] | None"
 """ssid -> password, None for an open network; or the status that joining ends with; or all that
 is to be said of it, for each access point of that name. The ssid "*" is any name. Bytes that are
 no UTF-8 are written as `os.fsdecode` writes them."""
+
+
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "password": (str, type(None)),
+    "rssi": int,
+    "channel": int,
+    "hidden": bool,
+    "security": (int, type(None)),
+    "status": (int, type(None)),
+    "dhcp_seconds": (int, float, type(None)),
+    "bssid": str,
+}
+
+
+def _point(ssid: str, said: object) -> AccessPoint:
+    if not isinstance(said, dict):
+        raise ValueError(
+            f"air: {ssid}: expected a password, null for an open network, a status, an object "
+            "with the fields of an access point, or a list of those"
+        )
+    for name, value in said.items():
+        kind = _FIELDS.get(name)
+        if kind is None:
+            raise ValueError(f"air: {ssid}: {name}: expected one of {', '.join(_FIELDS)}")
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise ValueError(f"air: {ssid}: {name}: a value of another type was expected")
+    fields = dict(said)
+    if fields.get("dhcp_seconds", 0) is None:
+        fields["dhcp_seconds"] = math.inf
+    return AccessPoint(**fields)
+
+
+def parse(text: str) -> Networks:
+    """The networks that a person names in JSON: an object, ssid -> what `Networks` has for it.
+
+    An access point is an object with the fields of `AccessPoint`; `"dhcp_seconds": null` is never.
+    Raises ValueError.
+    """
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("air: not JSON") from None
+    if not isinstance(said, dict):
+        raise ValueError("air: expected an object, ssid -> password")
+    networks: dict[str, str | int | AccessPoint | Sequence[AccessPoint] | None] = {}
+    for ssid, value in said.items():
+        if value is None or (isinstance(value, (str, int)) and not isinstance(value, bool)):
+            networks[ssid] = value
+        elif isinstance(value, list):
+            networks[ssid] = [_point(ssid, one) for one in value]
+        else:
+            networks[ssid] = _point(ssid, value)
+    encode(networks, 0)
+    return networks
 
 
 def _encoded(text: str | bytes) -> bytes:

@@ -32,13 +32,16 @@ def _package_folder(name: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """A clock of the process's own, which TLS reads too: an offset in the file `clock`."""
-    library = _package_folder("libfaketime") / "vendor/libfaketime/src/libfaketime.so.1"
+def _environment(folder: Path, library: int) -> dict[str, str]:
+    """A clock of the process's own, which TLS reads too: an offset in the file `clock`.
+
+    library: descriptor of libfaketime. The loader takes no path with a space or a colon in it.
+    """
     return {
         "PATH": os.defpath,
+        "HOME": str(folder),  # without it the library asks an interpreter's own `snprintf`
         "TZ": "UTC",
-        "LD_PRELOAD": str(library),
+        "LD_PRELOAD": f"/proc/self/fd/{library}",
         "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
         "FAKETIME_NO_CACHE": "1",
         "DONT_FAKE_MONOTONIC": "1",
@@ -111,6 +114,9 @@ class Interpreter:
         else:  # the extension module itself: a third of the time its command takes to start
             interpreter = str(_package_folder("micropython_run"))
         rom = firmware_rom(frozen or FROZEN, folder=external)
+        clock = os.open(
+            _package_folder("libfaketime") / "vendor/libfaketime/src/libfaketime.so.1", os.O_RDONLY
+        )
         control_read, control_write = os.pipe()
         lifeline_read, self._lifeline = os.pipe()
         values = {"folder": str(folder), "control": control_write, "rom": ROM_MOUNT, **start}
@@ -139,8 +145,8 @@ class Interpreter:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                pass_fds=(control_write, lifeline_read),
-                env=_environment(folder),
+                pass_fds=(control_write, lifeline_read, clock),
+                env=_environment(folder, clock),
                 start_new_session=True,
                 bufsize=0,
             )
@@ -152,6 +158,7 @@ class Interpreter:
         finally:
             os.close(control_write)
             os.close(lifeline_read)
+            os.close(clock)
         assert self._process.stdout is not None and self._process.stdin is not None
         self._output = self._process.stdout.fileno()
         self._input = self._process.stdin.fileno()
@@ -202,6 +209,11 @@ class Interpreter:
         with contextlib.suppress(BrokenPipeError):
             while data:
                 data = data[os.write(self._input, data) :]
+
+    def died_of(self) -> str | None:
+        """Name of the signal that an interpreter which has ended died of, or None."""
+        status = self._process.wait(5)
+        return signal.Signals(-status).name if status < 0 else None
 
     @property
     def executing(self) -> bool:

@@ -48,6 +48,9 @@ def main(
     fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(pipe, F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(pipe, fcntl.F_SETFL, os.O_ASYNC)
+    with open("/proc/self/maps") as maps:  # noqa: PTH123
+        if "libfaketime" not in maps.read():
+            sys.exit("libfaketime was not loaded: the board would have the host's clock")
     if os.path.isdir(rom):  # noqa: PTH112 - pathlib would double the time that this takes
         source = source.replace("{rom}", f"vfs.VfsPosix({rom!r})").replace("{shared}", "0")
         os.execv(interpreter, [interpreter, *options, "-c", source])

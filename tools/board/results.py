@@ -63,6 +63,9 @@ class BootResult:
     heap_crossed: bool = False
     """Whether the heap grew into the network's memory, of a board with `chip_heap`."""
 
+    died_of: str | None = None
+    """Name of the signal, such as SIGSEGV, that the interpreter itself died of, if it did."""
+
     @property
     def heap_peak_wk(self) -> float:
         """`heap_peak` in KiB of a chip, whose words are half as long."""

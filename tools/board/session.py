@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import time
@@ -10,6 +11,7 @@ from typing import Literal
 
 from tools.board.hardware import Hardware
 from tools.board.interpreter import SHARED, SHARED_WORDS, Interpreter
+from tools.board.lock import hold
 from tools.board.results import BootResult, Cut, Ending, FlashUse
 
 PROMPT = b">>> "
@@ -31,12 +33,15 @@ class Session:
         max_boots: int = 1,
         echo: Callable[[bytes], None] | None = None,
     ) -> None:
+        """Raises InUse where another board is under power in the same folder."""
         self.board = board
         self.raw = b""
         """Bytes that came on the serial line."""
         self.resets = 0
         self.ending: Ending | None = None
         """How the power cycle ended by itself; None while the chip runs."""
+        self.died_of: str | None = None
+        """Name of the signal that the interpreter itself died of, if it did: a defect of it."""
         self.at_repl = False
         """Whether boot.py and main.py are over."""
         self.heap_before_boot = 0
@@ -52,8 +57,17 @@ class Session:
         self._watchdog: float | None = None
         self._use = FlashUse()
         self._began = time.monotonic()
-        board.power_on_state()
-        self._interpreter = self._start(POWER_ON)
+        self._lock = hold(
+            board.folder / "power",
+            f"{board.folder}: a simulated board is under power there already",
+        )
+        try:
+            board.power_on_state()
+            self._interpreter = self._start(POWER_ON)
+        # Whatever it is, Ctrl-C too, goes on; only the lock must not stay.
+        except BaseException:
+            os.close(self._lock)
+            raise
 
     def _start(self, cause: int, raw_repl: bool = False) -> Interpreter:
         board = self.board
@@ -178,6 +192,7 @@ class Session:
         for message in messages:
             self._obey(message)
         if self.ending is None and self._interpreter.ended:
+            self.died_of = self._interpreter.died_of()
             self._finish("exit")
         elif self._watchdog is not None and time.monotonic() >= self._watchdog:
             self._reset(WATCHDOG_RESET)
@@ -276,6 +291,7 @@ class Session:
         if self._interpreter.alive:
             self._interpreter.kill()
             self._count()
+            os.close(self._lock)
 
     def result(self, ending: Ending) -> BootResult:
         """The account of this power cycle, which must be over."""
@@ -289,6 +305,7 @@ class Session:
             self.heap_before_boot,
             self._heap_peak,
             self.heap_crossed,
+            self.died_of,
         )
 
     def __enter__(self) -> Session:
