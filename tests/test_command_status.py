@@ -6,6 +6,7 @@ import errno
 
 import pytest
 
+import tools
 from tools.command import run
 
 
@@ -37,7 +38,11 @@ def test_an_error_is_one_line_and_status_1(
     assert capsys.readouterr() == ("", f"error: {said}\n")
 
 
-def test_ctrl_c_is_one_word_and_status_130(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_is_one_word_and_status_130(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "_told", False)
+
     def work() -> int:
         raise KeyboardInterrupt
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from tools import interrupted
+
 
 def run(work: Callable[[], int], *expected: type[Exception]) -> int:
     """Do `work` and return its exit status: 1 after an error, 130 after Ctrl-C.
@@ -21,5 +23,5 @@ def run(work: Callable[[], int], *expected: type[Exception]) -> int:
         print(f"error: {what}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        interrupted()
         return 130

