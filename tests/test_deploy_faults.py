@@ -179,7 +179,9 @@ def test_a_board_that_does_not_connect_says_why(plug_in: PlugIn, main: bytes, wh
 
 
 def test_no_wifi_is_told_from_no_platform(plug_in: PlugIn) -> None:
-    said = b"print('[iot] wifi: no connection, status 202')\nimport time\ntime.sleep(60)\n"
+    said = (
+        b"print('[iot] wifi: no connection: wrong password (202)')\nimport time\ntime.sleep(60)\n"
+    )
     board = plug_in({"/main.py": said})
     outcome = restart_and_follow(board.port, 1.5)
     assert outcome.why == "no Wi-Fi: the password is wrong: check wifi.json"

@@ -97,6 +97,10 @@ time_source: "str | None" = None
 authenticated answer's Date; "floor": nobody told, certificates may seem not yet valid; "expired":
 a certificate seemed to be, so NTP may have lied; None."""
 
+time_doubted = None
+"""A time, Unix seconds, by which a certificate had expired: NTP is not believed from a day before
+it on, until a certificate is not valid yet. None: nothing speaks against NTP."""
+
 _OFTEN = const(4096)  # bytes; collect this often while code is loaded: fewer holes between it
 
 log_level = 1
@@ -136,7 +140,27 @@ def loads(data):
                 depth -= 1
     if depth or quoted:
         raise ValueError
-    return json.loads(data)
+    return json.loads(_joined(data) if b"\\u" in data else data)
+
+
+def _joined(data):
+    """The text with each character of two escapes written out: `json` would make two of them."""
+    done = b""
+    while True:
+        before, mark, data = data.partition(b"\\")
+        done += before + mark
+        if not mark:
+            return done
+        half = int(data[1:5], 16) - 0xD800 if data[:1] == b"u" else -1
+        if not 0 <= half < 2048:
+            done += data[:1]
+            data = data[1:]
+            continue
+        other = int(data[7:11], 16) - 0xDC00 if data[5:7] == b"\\u" else -1
+        if half >= 1024 or not 0 <= other < 1024:
+            raise ValueError
+        done = done[:-1] + chr(0x10000 + (half << 10 | other)).encode()
+        data = data[11:]
 
 
 def phase(what, *args):

@@ -15,7 +15,7 @@ CTRL_B, CTRL_C, CTRL_D = b"\x02", b"\x03", b"\x04"
 _CONNECTED = re.compile(r"\[iot\] connected as (\S+)")
 _RETRY = re.compile(r"\[iot\] (.*); trying again in (\d+) s")
 _STOPPED = re.compile(r"^stopped: (.*)")
-_STATUS = re.compile(r"no connection, status (\d+)")
+_STATUS = re.compile(r"no connection: .*\((\d+)\)")
 _WIFI = {
     "201": "the network was not found: check ssid in wifi.json, and 2.4 GHz",
     "202": "the password is wrong: check wifi.json",
