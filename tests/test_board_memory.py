@@ -5,7 +5,6 @@ Figures: stock firmware 1.25.0 on a chip. "wK" is KiB of a chip, whose words are
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import threading
@@ -14,13 +13,12 @@ from pathlib import Path
 
 import pytest
 import trustme
+from interpreters import needs_own
 
 from tools.board import Board, BootResult
 from tools.image import build_image
 
-pytestmark = pytest.mark.skipif(
-    "MICROPYTHON" in os.environ, reason="only the interpreter from PyPI can be given a chip's heap"
-)
+pytestmark = needs_own
 
 ONLINE = """
 import esp32, gc, network, socket, time

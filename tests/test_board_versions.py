@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from interpreters import needs_own
 
 from tools.board import Board
 from tools.image import build_image
-
-needs_own = pytest.mark.skipif(
-    "MICROPYTHON" in os.environ, reason="only the interpreter from PyPI is bent to the chip's C"
-)
 
 ONLINE = """
 import errno, network, socket, time

@@ -111,13 +111,18 @@ def test_connect_while_the_driver_still_tries_is_an_error(tmp_path: Path) -> Non
     assert "OSError: Wifi Internal Error" in board.boot().output
 
 
+def test_settings_are_refused_while_the_driver_tries(tmp_path: Path) -> None:
+    board = make_board(tmp_path, FAILED + "wlan.config(reconnects=3)", HOME)
+    assert "OSError: Wifi Internal State Error" in board.boot().output
+
+
 def test_an_attempt_that_was_under_way_goes_on_through_a_soft_reset(tmp_path: Path) -> None:
     script = (
         "import machine\n"
         "if machine.reset_cause() == 1: wlan.connect('none', 'x'); machine.soft_reset()\n"
         "print('then', watch(201))\nwlan.connect('home', 'password')"
     )
-    output = make_board(tmp_path, script, HOME).boot(timeout=10).output
+    output = make_board(tmp_path, script, HOME, join_seconds=0.4).boot(timeout=10).output
     assert "then [1001, 201]" in output
     assert "OSError: Wifi Internal Error" in output
 

@@ -5,7 +5,7 @@ pre-registered device and is answered with a DeviceSecret; "mqtt-free" needs no 
 and is answered with a client id and a deviceToken. All but `register` is pure.
 """
 
-from . import NetworkError, ProtocolError, RefusedError, json, phase, time
+from . import NetworkError, ProtocolError, RefusedError, loads, phase, time
 from .session import Session
 from .records import is_secret
 
@@ -52,7 +52,7 @@ def device_certificate(topic, payload, product_key, device_name):
     if topic not in (b"/ext/register", b"/ext/regnwl"):
         return None
     try:
-        granted = json.loads(payload)
+        granted = loads(payload)
     except (ValueError, UnicodeError):
         granted = None
     if not isinstance(granted, dict):

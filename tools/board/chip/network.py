@@ -180,6 +180,10 @@ class WLAN:
     def config(self, *what, **values):
         if what and values:
             raise TypeError("either pos or kw args are allowed")
+        if values:
+            self._poll()
+            if self._now[_STATE] == _JOINING:  # ESP-IDF takes no settings while it is joining
+                raise OSError("Wifi Internal State Error")
         if "reconnects" in values:
             self._now[_RECONNECTS] = values["reconnects"] + 1
             self._save()
