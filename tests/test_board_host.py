@@ -110,9 +110,9 @@ def test_a_second_board_under_power_in_one_folder_is_refused(tmp_path: Path) -> 
     assert Board(None, tmp_path).boot("up").ending == "until"
 
 
-def test_a_second_command_with_one_mac_against_one_platform_is_refused(tmp_path: Path) -> None:
+def test_a_second_command_with_one_mac_against_one_platform_says_so(tmp_path: Path) -> None:
     flash = tmp_path / "flash.img"
-    flash.write_bytes(image_of("print('up')\nwhile True: pass"))
+    flash.write_bytes(image_of("print('up')"))
     place = ("--image", flash, "--mac", "24:6f:28:00:13:57", "--https-port", "1")
     first = subprocess.Popen(
         [*COMMAND, *map(str, (*place, "--folder", tmp_path / "a"))],
@@ -122,13 +122,16 @@ def test_a_second_command_with_one_mac_against_one_platform_is_refused(tmp_path:
         stderr=subprocess.DEVNULL,
         text=True,
     )
+    said = "note: a simulated board with this MAC address is under power already"
     try:
         assert first.stdout is not None and first.stdout.readline() == "up\n"
-        second = run(*place, "--folder", tmp_path / "b")
-        assert second.returncode == 1
-        assert second.stderr.count("\n") == 1
-        assert "24:6f:28:00:13:57" in second.stderr
-        assert "--mac" in second.stderr
+        second = run(*place, "--folder", tmp_path / "b", typed="1\n")
+        assert said in second.stderr
+        other = run(*place, "--mac", "24:6f:28:00:13:58", "--folder", tmp_path / "b", typed="1\n")
+        assert said not in other.stderr
+        third = run(*place, "--folder", tmp_path / "a", typed="1\n")
+        assert third.returncode == 1
+        assert "under power there already" in third.stderr
     finally:
         first.terminate()
         first.communicate()

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from interpreters import needs_own
 
-from tools.faults.bench import CONNECTED, PRODUCT_KEY, Bench
+from tools.faults.bench import CONNECTED, PRODUCT_KEY, WIFI, Bench
 from tools.faults.proxy import Fault
+from tools.image import build_image
 
 GUARD = 60
 RELEASES = ["1.23.0", "1.25.0", "1.27.0", "1.28.0"]
@@ -50,7 +51,9 @@ def test_a_torn_product_json_is_not_taken_for_a_whole_one(
     bench: Bench, firmware: str, lost: int
 ) -> None:
     whole = json.dumps(bench.product(keepalive=1200, forgetProductSecret=True)).encode()
-    board = bench.board(bench.image(whole[:-lost]), firmware=firmware)
+    roots = [bench.platform.ca_der]
+    image = build_image(whole[:-lost], WIFI, roots=roots, check=False)
+    board = bench.board(image, firmware=firmware)
     output = board.boot("stopped: .*\n|" + CONNECTED, GUARD).output
     assert "stopped: product.json: not JSON" in output
 

@@ -101,9 +101,7 @@ def register(product, random, context, ms):
     key = product["productKey"]
     name = product["deviceName"]
     # Each goes before the next comes: the handshake wants their room.
-    form = phase(
-        "registration.body", key, name, product["productSecret"], product["signMethod"], random
-    )
+    form = phase("registration.body", key, name, product["productSecret"], product["signMethod"], random)
     port = product["registerPort"]
     status, answer, date = phase("https.post", host(product), port, PATH, form, context, ms)
     secret = device_secret(status, answer, key, name)

@@ -6,6 +6,7 @@ the secret, everything free is written over once. A power cut anywhere in betwee
 product.json that is whole, and the work is done again after the next connect.
 """
 
+
 from micropython import const
 
 from . import StoreError, json, loads, log

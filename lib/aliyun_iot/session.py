@@ -23,7 +23,6 @@ _SUBACK = const(0x9)
 _PINGRESP = const(0xD)
 _REFUSED = const(0x80)  # SUBACK's return code for "no"
 
-
 def _checked(topic):
     """A topic, str or bytes, as bytes. Raises ValueError for what cannot be one."""
     topic = topic.encode() if isinstance(topic, str) else bytes(topic)

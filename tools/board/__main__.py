@@ -241,14 +241,13 @@ class Died(Exception):
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    where = f"{arguments.platform}-{arguments.https_port}"
-    # One identity, two boards: the platform would throw each out for the other, for ever.
-    hold(
-        BUILD / "boards" / f".{_mac(arguments)}-{where}",
-        f"a simulated board with the MAC address {arguments.mac} is under power already, against "
-        "the same platform; choose another with --mac",
-    )
     board = _board(arguments)
+    try:  # held until this process ends
+        where = f"{arguments.platform}-{arguments.https_port}"
+        hold(BUILD / "boards" / f".{board.mac}-{where}", "a simulated board with this MAC address")
+    except InUse as e:
+        said = "is under power already, against the same platform: each will throw the other out"
+        print(f"note: {e} {said}; --mac chooses another", file=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         if arguments.pty:
