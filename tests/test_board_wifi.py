@@ -217,6 +217,14 @@ def test_an_address_that_is_lost_is_only_seen_in_ifconfig(tmp_path: Path) -> Non
         assert session.wait("^True 1010 -202$", 10) == "until", session.output
 
 
+def test_a_lost_connections_address_is_still_shown(tmp_path: Path) -> None:
+    script = (
+        "wlan.connect('home', 'password'); watch(1010); wlan.disconnect()\n"
+        "print(wlan.isconnected(), wlan.ifconfig()[0] != '0.0.0.0')"
+    )
+    assert said(tmp_path, script, HOME) == "False True"
+
+
 # --- who is there
 
 

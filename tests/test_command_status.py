@@ -42,6 +42,7 @@ def test_ctrl_c_is_one_word_and_status_130(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tools, "_told", False)
+    monkeypatch.delenv("MAKELEVEL", raising=False)
 
     def work() -> int:
         raise KeyboardInterrupt

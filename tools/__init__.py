@@ -2,6 +2,7 @@
 
 import _thread
 import io
+import os
 import signal
 import sys
 import threading
@@ -12,9 +13,9 @@ _lost = False
 
 
 def interrupted() -> None:
-    """Say that Ctrl-C ended the command; once, though it may come twice."""
+    """Say that Ctrl-C ended the command; once, though it may come twice. Make says it itself."""
     global _told
-    if not _told:
+    if not _told and "MAKELEVEL" not in os.environ:
         print("interrupted", file=sys.stderr)
     _told = True
 

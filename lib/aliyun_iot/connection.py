@@ -165,7 +165,9 @@ def begin(device):
     if device.feed:
         device.feed()
     station = network.WLAN(network.STA_IF)
-    if not time_is_set() or (station.active() and station.ifconfig()[0] == "0.0.0.0"):
+    # An address that DHCP takes back leaves isconnected() true; one is shown without it, too.
+    online = station.isconnected() and station.ifconfig()[0] != "0.0.0.0"
+    if not time_is_set() or (station.active() and not online):
         phase("network.restore")
     wait = barred(device.begun)
     device.begun.append(time.ticks_add(time.ticks_ms(), wait))

@@ -18,14 +18,14 @@ from . import ConfigError, frozen, loads, log, machine, time
 
 _PER_NETWORK = const(15000)  # milliseconds for one network to answer, its DHCP included
 _OLD = const(7000)  # after so many a failure that is still shown from before counts as a new one
+_HANDSHAKE = "no handshake, perhaps a wrong password"
 _WHY = {
-    15: "no handshake, perhaps a wrong password",
+    15: _HANDSHAKE,
     200: "the access point fell silent",
     201: "not in reach",
     202: "wrong password",
     203: "refused by the access point",
-    204: "no handshake, perhaps a wrong password",
-    205: "connection failed",
+    204: _HANDSHAKE,
     1000: "no answer",
 }
 _RELEASED = const(1795392000)  # 2026-11-23 00:00 UTC
@@ -65,7 +65,7 @@ def _networks(path):
 
 
 def _online(station):
-    # An address that DHCP takes back leaves isconnected() true.
+    # An address that DHCP takes back leaves isconnected() true; a lost connection's is shown on.
     return station.isconnected() and station.ifconfig()[0] != "0.0.0.0"
 
 
@@ -80,7 +80,10 @@ def _best_first(station, networks):
     """Those that a scan shows, the strongest first; then the others, which may be hidden."""
     if len(networks) < 2:
         return networks
-    seen = station.scan()
+    try:
+        seen = station.scan()
+    except OSError:
+        seen = ()
     order = []
     for number, (ssid, _) in enumerate(networks):
         name = ssid.encode()
@@ -185,7 +188,7 @@ def set_clock(host=None):
         ):
             log("clock: NTP tells an impossible time, not believed")
         elif aliyun_iot.time_doubted and told > aliyun_iot.time_doubted - _DAY:
-            log("clock: NTP tells a time by which a certificate had expired, not believed")
+            log("clock: NTP tells a time that had proved wrong, not believed")
         else:
             _set(told)
             aliyun_iot.time_source = "ntp"

@@ -30,7 +30,8 @@ _REASON = const(3)  # of the last disconnection, until there is an address
 _RECONNECTS = const(4)  # as the firmware keeps it: 0 for ever, else one more than was asked for
 _FAILURES = const(5)
 _MISSING = const(6)  # since when the access point is gone, ticks_ms
-_NUMBERS = const(7)
+_ADDRESS = const(7)  # whether an address is shown: after a loss for 120 s, here until the next
+_NUMBERS = const(8)
 _STILL = const(0)
 _JOINING = const(1)
 _ASSOCIATED = const(2)
@@ -207,7 +208,7 @@ class WLAN:
         if values is not None:
             self._ifconfig = values
             return None
-        if not self.has_address():
+        if not self.has_address() and (self._now[_STATE] == _ONLINE or not self._now[_ADDRESS]):
             return _NONE
         return self._ifconfig or ("192.168.4.17", "255.255.255.0", "192.168.4.1", "192.168.4.1")
 
@@ -253,6 +254,8 @@ class WLAN:
         if link.shared:
             link.shared[20] = state != _ONLINE
         self._now[_STATE] = state
+        if state >= _ASSOCIATED:
+            self._now[_ADDRESS] = int(state == _ONLINE)
         self._now[_SINCE] = now
         self._now[_MISSING] = 0
         self._save()
