@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
@@ -69,7 +70,7 @@ def test_ntp_sets_the_clock_to_now(tmp_path: Path) -> None:
 
 def test_ntp_that_is_blocked_times_out(tmp_path: Path) -> None:
     board = make_board(tmp_path, "online(); ntptime.settime()", ntp="blocked")
-    assert "OSError: [Errno 110] ETIMEDOUT" in board.boot().output
+    assert re.search(r"OSError: \[Errno 1[0-9]+\] ETIMEDOUT", board.boot().output)
 
 
 def test_ntp_without_wifi_cannot_be_resolved(tmp_path: Path) -> None:

@@ -35,11 +35,12 @@ def test_flash_operations_are_counted(tmp_path: Path) -> None:
 
 
 def test_reads_are_counted_up_to_the_instant_that_the_power_goes(tmp_path: Path) -> None:
-    board = make_board(tmp_path, "while True:\n open('record').read()\n print('read')\n")
+    board = make_board(tmp_path, "while True:\n open('record').read()\n print('read')\n input()\n")
     short = board.boot(until="read").flash
     with board.power_on() as session:
-        session.wait("read")
-        session.wait("(read\\s+){20}")
+        for count in range(20):
+            assert session.wait(f"(read\\s+){{{count + 1}}}") == "until"
+            session.send("\r")
     long = session.result("until").flash
     cut = make_board(tmp_path / "cut").boot(power_cut=Cut(1)).flash
     assert 0 < short.reads <= long.reads - 15

@@ -6,6 +6,7 @@ import errno
 
 import pytest
 
+import tools
 from tools.command import run
 
 
@@ -37,12 +38,17 @@ def test_an_error_is_one_line_and_status_1(
     assert capsys.readouterr() == ("", f"error: {said}\n")
 
 
-def test_ctrl_c_is_status_130(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_is_one_word_and_status_130(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "_told", False)
+    monkeypatch.delenv("MAKELEVEL", raising=False)
+
     def work() -> int:
         raise KeyboardInterrupt
 
     assert run(work) == 130
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr() == ("", "interrupted\n")
 
 
 def test_a_defect_keeps_its_traceback() -> None:

@@ -174,7 +174,10 @@ def test_records_can_be_burned_unchecked() -> None:
         ({"networks": ["a"]}, "network 1: expected an object"),
         ({"ssid": ""}, '"ssid": must not be empty'),
         ({"ssid": "ü" * 17}, "longer than 32 bytes"),
-        ({"ssid": "a", "password": "short"}, "8 to 64 bytes"),
+        ({"ssid": "a\0b"}, "holds a zero byte"),
+        ({"ssid": "a", "password": "short"}, "8 to 63 bytes"),
+        ({"ssid": "a", "password": "x" * 64}, "8 to 63 bytes"),
+        ({"ssid": "a", "password": "ü" * 32}, "8 to 63 bytes"),
         (
             {"ssid": "a", "pasword": "12345678"},
             '"pasword": unknown field; did you mean "password"?',
@@ -193,11 +196,56 @@ def test_wrong_networks_are_refused(record: Mapping[str, Any], expected: str) ->
     [
         {"ssid": "a", "password": ""},
         {"ssid": "a", "password": "12345678", "ntpHost": "ntp.test"},
-        {"networks": [{"ssid": "a"}, {"ssid": "b", "password": "x" * 64}]},
+        {"networks": [{"ssid": "a"}, {"ssid": "b", "password": "x" * 63}]},
+        {"ssid": "📶 " + "x" * 27, "password": "ü" * 31},
+        {"ssid": 'a "quoted" one ', "password": "0aF1" * 16},
     ],
 )
 def test_good_networks_pass(record: Mapping[str, Any]) -> None:
     check_wifi(record)
+
+
+WIFI_ESCAPED = {"ssid": "📶 Home", "password": "🔑 passwörd"}
+
+
+@pytest.mark.parametrize("escaped", [True, False])
+def test_what_is_escaped_is_written_as_the_character_itself(escaped: bool) -> None:
+    text = json.dumps(WIFI_ESCAPED, ensure_ascii=escaped).encode()
+    assert (b"\\ud83d" in text) is escaped
+    written = read_file(build_image(wifi=text), "/wifi.json") or b""
+    assert "📶 Home".encode() in written
+    assert json.loads(written) == WIFI_ESCAPED
+
+
+def test_a_file_without_escapes_is_burned_as_it_is() -> None:
+    text = b'{ "ssid" : "bench",\n "password": "" }\n'
+    assert read_file(build_image(wifi=text), "/wifi.json") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b'{"ssid": "\\ud83d"}', "half of a character"),
+        (b'{"ssid": "a", "password": "\\udcf6 longer"}', "half of a character"),
+        (b'{"ssid": "a", "\\ud83d": 1}', "half of a character"),
+        (b"[" * 3000, "nested too deeply"),
+        (b'{"ssid": ' * 3000, "nested too deeply"),
+        (b'{"networks": ' + b"[" * 900 + b"]" * 900 + b"}", "network 1: expected an object"),
+        (b'{"ssid": ' + b"1" * 5000 + b"}", "number that is too long"),
+    ],
+    ids=["lone", "lone second", "lone name", "brackets", "braces", "900 brackets", "digits"],
+)
+def test_text_that_a_board_cannot_read_is_refused_in_a_sentence(
+    text: bytes, expected: str
+) -> None:
+    with pytest.raises(RecordError, match=f"^wifi.json: .*{expected}") as raised:
+        build_image(wifi=text)
+    assert "\n" not in str(raised.value)
+
+
+def test_half_of_a_character_is_refused_in_a_dict_too() -> None:
+    with pytest.raises(RecordError, match="half of a character"):
+        build_image(wifi={"ssid": "\ud83d"})
 
 
 def test_a_device_certificate_may_carry_a_token_in_place_of_a_secret() -> None:

@@ -194,7 +194,7 @@ CASES = {
     "answer is half of its JSON": Case(
         lambda b: answered(b, f'{{"data":{{"deviceSecret":"{ANSWERED}'), "no result code"
     ),
-    "no Wi-Fi": Case(no_wifi, "wifi: no connection, status 202"),
+    "no Wi-Fi": Case(no_wifi, "wifi: no connection: wrong password"),
     "garbage before TLS": Case(garbage_before_tls, "MBEDTLS_ERR_SSL_INVALID_RECORD"),
     "connect cut": Case(cut_connect, "connection: closed by the other end"),
     "registration over MQTT": Case(lambda b: board_of(b, registration="mqtt"), CONNECTED),

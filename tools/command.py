@@ -29,6 +29,9 @@ class Terminated(BaseException):
         self.number = number
 
 
+from tools import interrupted
+
+
 def run(work: Callable[[], int], *expected: type[Exception]) -> int:
     """Do `work` and return its exit status: 1 after an error, 2 where the user has to say more.
 
@@ -49,7 +52,7 @@ def run(work: Callable[[], int], *expected: type[Exception]) -> int:
         print(f"error: {what}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print()
+        interrupted()
         return 130
     except Terminated as e:
         print(f"error: {e}", file=sys.stderr)

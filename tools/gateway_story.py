@@ -20,6 +20,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from tools.board import Board, BootResult
+from tools.command import run
 from tools.image import build_image
 from tools.iot_platform import LocalPlatform
 from tools.layout import ROOT
@@ -159,9 +160,7 @@ def compare(board: Board, platform: LocalPlatform) -> None:
     check(stored == known, "flash and platform hold different secrets")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.gateway_story", description=__doc__)
-    parser.parse_args()
+def _main() -> int:
     story = Story()
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -173,6 +172,13 @@ def main() -> int:
         "\n[bold green]100 sub-devices were registered once and kept.[/bold green]"
     )
     return 0
+
+
+def main() -> int:
+    """The command: its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tools.gateway_story", description=__doc__)
+    parser.parse_args()
+    return run(_main)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tools.board import Board, BootResult
+from tools.command import run
 from tools.image import build_image
 from tools.iot_platform import LocalPlatform
 
@@ -145,9 +146,7 @@ def tell(story: Story, folder: Path) -> None:
         story.line("time", f"first boot {first.seconds:.2f} s, second boot {second.seconds:.2f} s")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.story", description=__doc__)
-    parser.parse_args()
+def _main() -> int:
     story = Story()
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -157,6 +156,13 @@ def main() -> int:
         return 1
     story.console.print("\n[bold green]The identity was registered once and kept.[/bold green]")
     return 0
+
+
+def main() -> int:
+    """The command: its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tools.story", description=__doc__)
+    parser.parse_args()
+    return run(_main)
 
 
 if __name__ == "__main__":

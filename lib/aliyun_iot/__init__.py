@@ -95,6 +95,10 @@ time_source: "str | None" = None
 authenticated answer's Date; "floor": nobody told, certificates may seem not yet valid; "expired":
 a certificate seemed to be, so NTP may have lied; None."""
 
+time_doubted = None
+"""A time, Unix seconds, by which a certificate had expired: NTP is not believed from a day before
+it on, until a certificate is not valid yet. None: nothing speaks against NTP."""
+
 log_level = 1
 """0: the package prints nothing; 1: what happens to the identity and the connection."""
 
@@ -132,7 +136,7 @@ def loads(data):
                 depth -= 1
     if depth or quoted:
         raise ValueError
-    return json.loads(data)
+    return json.loads(phase("records.joined", data) if b"\\u" in data else data)
 
 
 def phase(what, *args):

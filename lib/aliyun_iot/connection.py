@@ -165,7 +165,9 @@ def begin(device):
     if device.feed:
         device.feed()
     station = network.WLAN(network.STA_IF)
-    if not time_is_set() or (station.active() and not station.isconnected()):
+    # An address that DHCP takes back leaves isconnected() true; one is shown without it, too.
+    online = station.isconnected() and station.ifconfig()[0] != "0.0.0.0"
+    if not time_is_set() or (station.active() and not online):
         phase("network.restore")
     wait = barred(device.begun)
     device.begun.append(time.ticks_add(time.ticks_ms(), wait))
@@ -183,6 +185,8 @@ def failed(device, e):
         # right.
         alone = str(e).endswith("has expired")
         aliyun_iot.time_source = "expired" if alone else "floor"
+        if "future" in str(e):
+            aliyun_iot.time_doubted = None  # the floor is wrong too: NTP may have been right
     if device.since is not None:
         # Two boards with one identity end each other's connections, which then hold as long as
         # the other one waits: only a long one shows that the other is gone.

@@ -134,8 +134,8 @@ def run(
     message, bytes both. on_idle(session): about once a second, messages or not.
     on_given_up(session, topic, payload): a message with QoS 1 was tried three times in vain.
     feed(): for a watchdog: about once a second online and while it waits, and before each step of
-    a try. A step takes up to 15 s for each network of wifi.json, 20 s for connecting, 10 s for
-    each topic subscribed again, and however long on_connect takes.
+    a try. A step takes up to 15 s for each network of wifi.json (3 s more to look for several),
+    20 s for connecting, 10 s for each topic subscribed again, and however long on_connect takes.
     Errors of network and platform are said, waited out and tried again, the fatal ones slowly: an
     operator may have mended them. Raises ConfigError, which waiting cannot mend, and whatever the
     application's own functions raise, the connection being closed first.

@@ -16,10 +16,25 @@ import aliyun_iot
 
 from . import ConfigError, frozen, loads, log, machine, time
 
-_PER_NETWORK = const(15000)  # milliseconds for one network to answer
+_PER_NETWORK = const(15000)  # milliseconds for one network to answer, its DHCP included
+_OLD = const(7000)  # after so many a failure that is still shown from before counts as a new one
+_HANDSHAKE = "no handshake, perhaps a wrong password"
+_WHY = {
+    15: _HANDSHAKE,
+    200: "the access point fell silent",
+    201: "not in reach",
+    202: "wrong password",
+    203: "refused by the access point",
+    204: _HANDSHAKE,
+    1000: "no answer",
+}
 _RELEASED = const(1795392000)  # 2026-11-23 00:00 UTC
 _YEARS = const(631152000)  # 20 years, seconds: what lies further ahead of the floor is a lie
 _DAY = const(86400)
+_YEAR = const(31622400)
+# 2036-02-07 06:28:16, what ntptime makes of a timestamp of zero: so servers answer that do not
+# know the time, or count from their own start.
+_ZERO = const(2085978496)
 _EPOCH_2000 = const(946684800)
 
 
@@ -49,8 +64,64 @@ def _networks(path):
     return found, ntp_host
 
 
+def _online(station):
+    # An address that DHCP takes back leaves isconnected() true; a lost connection's is shown on.
+    return station.isconnected() and station.ifconfig()[0] != "0.0.0.0"
+
+
+def _associated(station):
+    try:
+        return station.status("rssi") < 0
+    except OSError:
+        return False
+
+
+def _best_first(station, networks):
+    """Those that a scan shows, the strongest first; then the others, which may be hidden."""
+    if len(networks) < 2:
+        return networks
+    try:
+        seen = station.scan()
+    except OSError:
+        seen = ()
+    order = []
+    for number, (ssid, _) in enumerate(networks):
+        name = ssid.encode()
+        order.append((-max([one[3] for one in seen if one[0] == name], default=-999), number))
+    order.sort()
+    return [networks[number] for _, number in order]
+
+
+def _join(station, ssid, password):
+    """Try one network: whether there is an address now. If not, the radio is at rest again."""
+    log("wifi: connecting to", ssid)
+    old = station.status()  # an earlier failure is shown until there is another, or an address
+    station.connect(ssid, password)
+    began = time.ticks_ms()
+    while not _online(station):
+        status = station.status()
+        if status != old:
+            old = 0
+        enough = _PER_NETWORK
+        if status < network.STAT_IDLE and not _associated(station):
+            enough = _OLD if status == old else 0
+        if time.ticks_diff(time.ticks_ms(), began) >= enough:
+            break
+        time.sleep_ms(100)
+    else:
+        log("wifi: connected,", station.ifconfig()[0])
+        return True
+    lacking = _associated(station)
+    station.disconnect()
+    status = station.status()  # the reason, also where the driver would have tried on
+    why = "no address from DHCP" if lacking else _WHY.get(status, "status") + " (%d)" % status
+    log("wifi: no connection:", why)
+    time.sleep_ms(100)
+    return False
+
+
 def up(path="/wifi.json"):
-    """Connect to the first network of wifi.json that takes us: the NTP host configured, or None.
+    """Connect to the best network of wifi.json that takes us: the NTP host configured, or None.
 
     Raises ConfigError for a wrong file. When no network answers it says so and returns: the
     radio keeps trying by itself, and who comes next waits for a connection in its own way.
@@ -58,25 +129,12 @@ def up(path="/wifi.json"):
     networks, ntp_host = _networks(path)
     station = network.WLAN(network.STA_IF)
     station.active(True)
-    if station.isconnected():  # a soft reset leaves the radio up; connect() would fail then
-        return ntp_host
-    for ssid, password in networks:
-        log("wifi: connecting to", ssid)
+    if not _online(station):  # a soft reset leaves the radio up; connect() would fail then
         station.disconnect()
         time.sleep_ms(100)
-        station.connect(ssid, password)
-        until = time.ticks_add(time.ticks_ms(), _PER_NETWORK)
-        while not station.isconnected():
-            # From STAT_NO_AP_FOUND up to 1000 (idle) lie the chip's reasons for having failed.
-            if 200 <= station.status() < network.STAT_IDLE:
-                break
-            if time.ticks_diff(until, time.ticks_ms()) <= 0:
-                break
-            time.sleep_ms(100)
-        if station.isconnected():
-            log("wifi: connected,", station.ifconfig()[0])
-            return ntp_host
-        log("wifi: no connection, status", station.status())
+        networks = _best_first(station, networks)
+        if not any(_join(station, *entry) for entry in networks):
+            station.connect(*networks[0])
     return ntp_host
 
 
@@ -110,6 +168,10 @@ def set_clock(host=None):
     or two that `ntptime` waits, after the name look-up.
     """
     floor = _floor()
+    if aliyun_iot.time_source == "expired":
+        aliyun_iot.time_doubted = now()
+        _set(floor)  # from here an authenticated Date, or NTP, may move it forward
+        aliyun_iot.time_source = "floor"
     before = sys.modules.get("ntptime")
     try:
         ntptime = frozen("ntptime")
@@ -121,16 +183,18 @@ def set_clock(host=None):
             ntptime.host = own
             if not before:  # the application finds it as the firmware has it
                 del sys.modules["ntptime"]
-        if floor <= told < floor + _YEARS:
+        if not floor <= told < floor + _YEARS or (
+            floor < _ZERO - _YEAR and -_DAY <= told - _ZERO < _YEAR
+        ):
+            log("clock: NTP tells an impossible time, not believed")
+        elif aliyun_iot.time_doubted and told > aliyun_iot.time_doubted - _DAY:
+            log("clock: NTP tells a time that had proved wrong, not believed")
+        else:
             _set(told)
             aliyun_iot.time_source = "ntp"
             return
-        log("clock: NTP tells an impossible time, not believed")
     except (OSError, ValueError, OverflowError):  # ValueError: an answer that is too short
         log("clock: no NTP")
-    if aliyun_iot.time_source == "expired":
-        _set(floor)  # from here an authenticated Date, or NTP, may move it forward
-        aliyun_iot.time_source = "floor"
     if aliyun_iot.time_source is None:
         ahead = now() - floor
         # A clock at the floor may also be one that was set to it before a reset.
@@ -165,7 +229,7 @@ def restore():
     """See to Wi-Fi and time where they were lost or never came; neither is worth stopping for."""
     host = None
     station = network.WLAN(network.STA_IF)
-    if station.active() and not station.isconnected():
+    if station.active() and not _online(station):
         try:
             host = up()
         except (ConfigError, OSError) as e:

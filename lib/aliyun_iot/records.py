@@ -43,6 +43,29 @@ def is_secret(value, most=64):
     )
 
 
+def joined(data):
+    """A JSON text (bytes) with each character of two escapes written out.
+
+    `json` would make two of it. Raises ValueError where one half is missing.
+    """
+    done = b""
+    while True:
+        before, mark, data = data.partition(b"\\")
+        done += before + mark
+        if not mark:
+            return done
+        half = int(data[1:5], 16) - 0xD800 if data[:1] == b"u" else -1
+        if not 0 <= half < 2048:
+            done += data[:1]
+            data = data[1:]
+            continue
+        other = int(data[7:11], 16) - 0xDC00 if data[5:7] == b"\\u" else -1
+        if half >= 1024 or not 0 <= other < 1024:
+            raise ValueError
+        done = done[:-1] + chr(0x10000 + (half << 10 | other)).encode()
+        data = data[11:]
+
+
 def _check(record):
     text = "".join([name + record[name] for name in sorted(record) if name != "check"])
     return "{:08x}".format(binascii.crc32(text.encode()) & 0xFFFFFFFF)

@@ -5,7 +5,7 @@ pre-registered device and is answered with a DeviceSecret; "mqtt-free" needs no 
 and is answered with a client id and a deviceToken. All but `register` is pure.
 """
 
-from . import NetworkError, ProtocolError, RefusedError, json, phase, time
+from . import NetworkError, ProtocolError, RefusedError, loads, phase, time
 from .session import Session
 
 _IOTHUB = ".mqtt.iothub.aliyuncs.com"
@@ -53,7 +53,7 @@ def device_certificate(topic, payload, product_key, device_name):
     from .records import is_secret
 
     try:
-        granted = json.loads(payload)
+        granted = loads(payload)
     except (ValueError, UnicodeError):
         granted = None
     if not isinstance(granted, dict):

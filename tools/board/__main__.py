@@ -16,8 +16,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from tools.board.air import Networks
+from tools.board.air import parse as parse_air
 from tools.board.board import Board
-from tools.board.serial_port import SerialPort, link
+from tools.board.lock import InUse, hold
+from tools.board.serial_port import SerialPort, link, unlink
 from tools.board.session import Session
 from tools.command import run
 from tools.image import (
@@ -66,6 +69,13 @@ def _arguments() -> argparse.ArgumentParser:
     add("--folder", type=Path, metavar="FOLDER", help="of the board; default: build/boards/<mac>")
     add("--erase", action="store_true", help="forget what the board has learned")
     add("--heap", metavar="SIZE", help='of the interpreter: "64wK" is 64 KiB of a 32-bit chip')
+    add(
+        "--air",
+        metavar="FILE",
+        help='networks in the air, as JSON or a file of it: {"name": "password"}, null for an '
+        'open one, an object such as {"password": "...", "rssi": -80, "hidden": true}; default: '
+        "whatever the board asks for can be joined",
+    )
     add("--ntp", default="ok", help='"ok", "blocked" or "lies:<time>"; default: %(default)s')
     add("--pty", type=Path, metavar="LINK", help="serve a serial port for mpremote at this link")
     net = parser.add_argument_group("where the platform is")
@@ -83,6 +93,11 @@ def _arguments() -> argparse.ArgumentParser:
         help="what a name leads to, NAME:PORT=ADDRESS:PORT where the port changes too",
     )
     return parser
+
+
+def _mac(arguments: argparse.Namespace) -> str:
+    mac: str = arguments.mac.lower().replace(":", "").replace("-", "")
+    return mac
 
 
 def _names(arguments: argparse.Namespace, product: Mapping[str, Any]) -> dict[str, str]:
@@ -132,8 +147,15 @@ def _product(image: bytes) -> dict[str, Any]:
         return {}
 
 
+def _air(said: str | None) -> Networks | None:
+    if said is None:
+        return None
+    text = said if said.lstrip().startswith("{") else Path(said).read_text("utf-8")
+    return parse_air(text)
+
+
 def _board(arguments: argparse.Namespace) -> Board:
-    mac = arguments.mac.lower().replace(":", "").replace("-", "")
+    mac = _mac(arguments)
     folder = arguments.folder or BUILD / "boards" / mac
     image = arguments.image.read_bytes() if arguments.image else _build(arguments)
     identity = None
@@ -141,7 +163,13 @@ def _board(arguments: argparse.Namespace) -> Board:
         with contextlib.suppress(ImageError):
             identity = Board(None, folder, mac).read("/device.json")
     names = _names(arguments, _product(image))
-    board = Board(image, folder, mac, resolve=names, ntp=arguments.ntp, heap=arguments.heap)
+    air = _air(arguments.air)
+    board = Board(
+        image, folder, mac, resolve=names, wifi=air, ntp=arguments.ntp, heap=arguments.heap
+    )
+    if air is None:
+        said = "any network can be joined, with any password; --air says which there are"
+        print(said, file=sys.stderr)
     if identity is not None and board.read("/device.json") is None:
         board.write("/device.json", identity)
         print(f"device.json of the last run is on the flash again ({folder}); --erase forgets it")
@@ -199,19 +227,39 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+@contextlib.contextmanager
+def _linked(path: str, name: Path) -> Iterator[None]:
+    link(path, name)
+    try:
+        yield
+    finally:
+        unlink(path, name)
+
+
+class Died(Exception):
+    """The interpreter itself ended by a signal."""
+
+
 def _run(arguments: argparse.Namespace) -> int:
     board = _board(arguments)
+    try:  # held until this process ends
+        where = f"{arguments.platform}-{arguments.https_port}"
+        hold(BUILD / "boards" / f".{board.mac}-{where}", "a simulated board with this MAC address")
+    except InUse as e:
+        said = "is under power already, against the same platform: each will throw the other out"
+        print(f"note: {e} {said}; --mac chooses another", file=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         if arguments.pty:
-            with SerialPort(board) as port:
-                link(port.path, arguments.pty)
+            with SerialPort(board) as port, _linked(port.path, arguments.pty):
                 print(
                     f"board {board.mac} on {arguments.pty} ({port.path}); Ctrl-C switches it off"
                 )
                 sys.stdout.flush()
                 while port.alive:
                     time.sleep(0.5)
+            if port.error is not None:
+                raise port.error
         else:
             with _raw_terminal(), board.power_on(max_boots=1_000_000, echo=_show) as session:
                 if sys.stdin.isatty():
@@ -219,18 +267,17 @@ def _run(arguments: argparse.Namespace) -> int:
                 else:
                     _follow(session)
             print()
+            if session.died_of is not None:
+                raise Died(f"the interpreter died of {session.died_of}")
     except KeyboardInterrupt:  # how it is switched off
         print()
-    finally:
-        if arguments.pty:
-            arguments.pty.unlink(missing_ok=True)
     return 0
 
 
 def main() -> int:
     """The command: its exit status."""
     arguments = _arguments().parse_args()
-    return run(lambda: _run(arguments), *IMAGE_ERRORS, ValueError)
+    return run(lambda: _run(arguments), *IMAGE_ERRORS, ValueError, InUse, Died)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
+import marshal
 import os
 import select
 import shutil
@@ -12,8 +13,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from tools.board.elf import symbols
 from tools.board.rom import firmware_rom
 from tools.layout import FROZEN, micropython_command
 
@@ -29,18 +32,59 @@ def _package_folder(name: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """A clock of the process's own, which TLS reads too: an offset in the file `clock`."""
-    library = _package_folder("libfaketime") / "vendor/libfaketime/src/libfaketime.so.1"
+def _environment(folder: Path, library: int) -> dict[str, str]:
+    """A clock of the process's own, which TLS reads too: an offset in the file `clock`.
+
+    library: descriptor of libfaketime. The loader takes no path with a space or a colon in it.
+    """
     return {
         "PATH": os.defpath,
+        "HOME": str(folder),  # without it the library asks an interpreter's own `snprintf`
         "TZ": "UTC",
-        "LD_PRELOAD": str(library),
+        "LD_PRELOAD": f"/proc/self/fd/{library}",
         "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
         "FAKETIME_NO_CACHE": "1",
         "DONT_FAKE_MONOTONIC": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "NO_FAKE_STAT": "1",
+    }
+
+
+@dataclass(frozen=True)
+class Native:
+    """What is bent in the interpreter's own C code; see `native`."""
+
+    chip_heap: bool = False
+    """The heap begins with 64 KiB of a chip and grows into the network's memory."""
+    heap_sample: int = 0
+    """Bytes of allocations between two looks at what lives on the heap, 0 for no more looks than
+    there are collections."""
+    negated: bool = False
+    """Errors of the stream below TLS come with a minus."""
+
+
+_BENT = (
+    "accept close connect gc_alloc gc_collect gc_info mbedtls_ssl_free mbedtls_ssl_read "
+    "mbedtls_ssl_setup mbedtls_ssl_write mp_obj_exception_make_new send socket write"
+)
+SHARED = "shared"
+"""File of a board's folder: words that the interpreter's process shares with the host."""
+SHARED_WORDS = 16
+CHIP_HEAP = 64 * 1024
+
+
+def _settings(folder: Path, native: Native) -> dict[str, object]:
+    """For `native.install`."""
+    spec = importlib.util.find_spec("micropython_run")
+    assert spec is not None and spec.origin is not None
+    table = symbols(Path(spec.origin))
+    return {
+        "slots": {name: table.slots[name] for name in _BENT.split()},
+        "base": ("gc_alloc", table.values["gc_alloc"]),
+        "shared": str(folder / SHARED),
+        "heap": 2 * CHIP_HEAP if native.chip_heap else 0,  # of words twice as long
+        "sample": native.heap_sample,
+        "negated": native.negated,
     }
 
 
@@ -51,14 +95,16 @@ class Interpreter:
         self,
         folder: Path,
         start: dict[str, object],
+        native: Native,
         heap: str | None = None,
         frozen: Path | None = None,
         options: tuple[str, ...] = (),
     ) -> None:
         """
         folder: of the board. start: keyword arguments of the chip's `start()`, but for `folder`,
-        `control` and `rom`. heap: as `-X heapsize=` takes it, "64wK" being 64 KiB of a 32-bit
-        chip. frozen: sources of frozen modules. options: more arguments of the interpreter.
+        `control`, `rom` and `shared`. native: does not reach an interpreter of $MICROPYTHON.
+        heap: as `-X heapsize=` takes it, "64wK" being 64 KiB of a 32-bit chip. frozen: sources of
+        frozen modules. options: more arguments of the interpreter.
         """
         external = "MICROPYTHON" in os.environ
         self._ctrl_c = signal.SIGINT if external else signal.SIGUSR1  # see `launch.interrupt_on`
@@ -68,24 +114,39 @@ class Interpreter:
         else:  # the extension module itself: a third of the time its command takes to start
             interpreter = str(_package_folder("micropython_run"))
         rom = firmware_rom(frozen or FROZEN, folder=external)
+        clock = os.open(
+            _package_folder("libfaketime") / "vendor/libfaketime/src/libfaketime.so.1", os.O_RDONLY
+        )
         control_read, control_write = os.pipe()
         lifeline_read, self._lifeline = os.pipe()
         values = {"folder": str(folder), "control": control_write, "rom": ROM_MOUNT, **start}
         arguments = ",".join(f"{name}={value!r}" for name, value in values.items())
+        arguments += ",shared={shared}"
+        settings = "" if external else marshal.dumps(_settings(folder, native)).hex()
+        if native.chip_heap:
+            heap = f"{2 * CHIP_HEAP // 1024}wK"
         source = (
             f"import sys,uctypes,vfs;vfs.mount({{rom}},{ROM_MOUNT!r});"
             f"sys.path[:]=[{ROM_MOUNT + '/chip'!r}];__import__('start').start({arguments})"
         )
         options = ("-i", *(("-X", f"heapsize={heap}") if heap else ()), *options)
-        launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(lifeline_read), str(rom)]
+        launcher = [
+            sys.executable,
+            "-I",
+            "-S",
+            str(LAUNCHER),
+            str(lifeline_read),
+            str(rom),
+            settings,
+        ]
         try:
             self._process = subprocess.Popen(
                 [*launcher, interpreter, *options, source],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                pass_fds=(control_write, lifeline_read),
-                env=_environment(folder),
+                pass_fds=(control_write, lifeline_read, clock),
+                env=_environment(folder, clock),
                 start_new_session=True,
                 bufsize=0,
             )
@@ -97,6 +158,7 @@ class Interpreter:
         finally:
             os.close(control_write)
             os.close(lifeline_read)
+            os.close(clock)
         assert self._process.stdout is not None and self._process.stdin is not None
         self._output = self._process.stdout.fileno()
         self._input = self._process.stdin.fileno()
@@ -147,6 +209,11 @@ class Interpreter:
         with contextlib.suppress(BrokenPipeError):
             while data:
                 data = data[os.write(self._input, data) :]
+
+    def died_of(self) -> str | None:
+        """Name of the signal that an interpreter which has ended died of, or None."""
+        status = self._process.wait(5)
+        return signal.Signals(-status).name if status < 0 else None
 
     @property
     def executing(self) -> bool:

@@ -1,19 +1,23 @@
-"""Becomes the interpreter: `python -I -S launch.py PIPE ROM INTERPRETER OPTION... SOURCE`.
+"""Becomes the interpreter: `python -I -S launch.py PIPE ROM NATIVE INTERPRETER OPTION... SOURCE`.
 
 Runs as a process of its own, with as little of CPython as possible, since it is started for every
-boot. Four things cannot be done from outside: the process must die with its host; the ROM file
+boot. Five things cannot be done from outside: the process must die with its host; the ROM file
 must lie in memory outside of MicroPython's heap, as on the chip; Ctrl-C must come between two
-bytecodes, as on the chip; and the interpreter from PyPI is an extension module of CPython.
+bytecodes, as on the chip; the interpreter from PyPI is an extension module of CPython; and its C
+code must be bent to what the chip's does (`native`).
 
 PIPE: file descriptor whose other end only the host holds. ROM: file of the ROM file system, or a
-folder for an interpreter that cannot read ours. INTERPRETER: folder of the extension module, or an
-executable file. SOURCE: what to run; `{rom}` in it becomes the expression that yields the ROM.
+folder for an interpreter that cannot read ours. NATIVE: marshalled settings of `native.install`,
+in hexadecimal. INTERPRETER: folder of the extension module, or an executable file. SOURCE: what
+to run; `{rom}` in it becomes the expression that yields the ROM, `{shared}` the address of the
+memory that chip and host share, 0 with an executable file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import marshal
 import os
 import signal
 import sys
@@ -36,14 +40,19 @@ def interrupt_on(number: int, module: str) -> None:
     c.siginterrupt(number, 1)  # a call that waits ends, so that it comes to look
 
 
-def main(pipe: int, rom: str, interpreter: str, options: list[str], source: str) -> None:
+def main(
+    pipe: int, rom: str, native: str, interpreter: str, options: list[str], source: str
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # until MicroPython listens
     # When the host ends, by whatever cause, the pipe breaks and the kernel kills this process.
     fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(pipe, F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(pipe, fcntl.F_SETFL, os.O_ASYNC)
+    with open("/proc/self/maps") as maps:  # noqa: PTH123
+        if "libfaketime" not in maps.read():
+            sys.exit("libfaketime was not loaded: the board would have the host's clock")
     if os.path.isdir(rom):  # noqa: PTH112 - pathlib would double the time that this takes
-        source = source.replace("{rom}", f"vfs.VfsPosix({rom!r})")
+        source = source.replace("{rom}", f"vfs.VfsPosix({rom!r})").replace("{shared}", "0")
         os.execv(interpreter, [interpreter, *options, "-c", source])
     # libfaketime's shared memory would outlive a process that is killed; nobody shares it here.
     for name in (f"faketime_shm_{os.getpid()}", f"sem.faketime_sem_{os.getpid()}"):
@@ -59,8 +68,14 @@ def main(pipe: int, rom: str, interpreter: str, options: list[str], source: str)
     import micropython_run  # type: ignore[import-not-found]
 
     interrupt_on(signal.SIGUSR1, micropython_run.__file__)
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)) + "/native")  # noqa: PTH100, PTH120
+    from install import install  # type: ignore[import-not-found]
+
+    shared = install(micropython_run.__file__, marshal.loads(bytes.fromhex(native)))
+    source = source.replace("{shared}", str(shared))
     micropython_run.run_main(["micropython", *options, "-c", source])
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:-1], sys.argv[-1])
+    pipe, rom, native, interpreter, *options, source = sys.argv[1:]
+    main(int(pipe), rom, native, interpreter, options, source)

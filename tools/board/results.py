@@ -56,6 +56,20 @@ class BootResult:
     seconds: float
     heap_before_boot: int
     """Bytes that the interpreter and the simulator had on the heap when boot.py began."""
+    heap_peak: int = 0
+    """The most bytes that lived on the heap after any collection since boot.py began, of a board
+    with `chip_heap` or `heap_sample`; `heap_before_boot` is part of it. Between collections more
+    may have lived: the smaller `heap_sample`, the less can hide."""
+    heap_crossed: bool = False
+    """Whether the heap grew into the network's memory, of a board with `chip_heap`."""
+
+    died_of: str | None = None
+    """Name of the signal, such as SIGSEGV, that the interpreter itself died of, if it did."""
+
+    @property
+    def heap_peak_wk(self) -> float:
+        """`heap_peak` in KiB of a chip, whose words are half as long."""
+        return self.heap_peak / 2 / 1024
 
     @property
     def flash_operations(self) -> int:

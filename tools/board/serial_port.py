@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import threading
@@ -119,6 +120,20 @@ class SerialPort:
 
 
 def link(path: str, name: Path) -> None:
-    """Make `name` a symbolic link to the port, so that scripts need not read its number."""
-    name.unlink(missing_ok=True)
-    name.symlink_to(path)
+    """Make `name` a symbolic link to the port, so that scripts need not read its number.
+
+    A link that an earlier run left is replaced. Raises FileExistsError for anything else.
+    """
+    if name.is_symlink() and str(name.readlink()).startswith("/dev/pts/"):
+        name.unlink()
+    try:
+        name.symlink_to(path)
+    except FileExistsError:
+        what = "exists already, and is no link to a serial port"
+        raise FileExistsError(errno.EEXIST, what, str(name)) from None
+
+
+def unlink(path: str, name: Path) -> None:
+    """Remove the link again, unless it has become something else."""
+    if name.is_symlink() and str(name.readlink()) == path:
+        name.unlink()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from tools.board.interpreter import Interpreter
+from tools.board.hardware import Hardware
+from tools.board.interpreter import SHARED, SHARED_WORDS, Interpreter
+from tools.board.lock import hold
 from tools.board.results import BootResult, Cut, Ending, FlashUse
-
-if TYPE_CHECKING:
-    from tools.board.board import Board
 
 PROMPT = b">>> "
 RAW_REPL = b"raw REPL; CTRL-B to exit\r\n>"
@@ -28,21 +28,26 @@ class Session:
 
     def __init__(
         self,
-        board: Board,
+        board: Hardware,
         cut: Cut | None = None,
         max_boots: int = 1,
         echo: Callable[[bytes], None] | None = None,
     ) -> None:
+        """Raises InUse where another board is under power in the same folder."""
         self.board = board
         self.raw = b""
         """Bytes that came on the serial line."""
         self.resets = 0
         self.ending: Ending | None = None
         """How the power cycle ended by itself; None while the chip runs."""
+        self.died_of: str | None = None
+        """Name of the signal that the interpreter itself died of, if it did: a defect of it."""
         self.at_repl = False
         """Whether boot.py and main.py are over."""
         self.heap_before_boot = 0
         """Bytes on the heap when boot.py began."""
+        self._heap_peak = 0
+        self._crossed = False
         self._sent_at = -1  # length of the output when something was typed last
         self._interrupted = False  # Ctrl-C came before the interpreter could take it
         self._muted: bytes | None = None  # output that is held back
@@ -52,13 +57,23 @@ class Session:
         self._watchdog: float | None = None
         self._use = FlashUse()
         self._began = time.monotonic()
-        board.power_on_state()
-        self._interpreter = self._start(POWER_ON)
+        self._lock = hold(
+            board.folder / "power",
+            f"{board.folder}: a simulated board is under power there already",
+        )
+        try:
+            board.power_on_state()
+            self._interpreter = self._start(POWER_ON)
+        # Whatever it is, Ctrl-C too, goes on; only the lock must not stay.
+        except BaseException:
+            os.close(self._lock)
+            raise
 
     def _start(self, cause: int, raw_repl: bool = False) -> Interpreter:
         board = self.board
         (board.folder / "cause").write_text(str(cause))
         (board.folder / "counters").write_bytes(bytes(20))
+        (board.folder / SHARED).write_bytes(bytes(4 * SHARED_WORDS))
         fault = board.flash_fault
         bad = -1 if fault is None else -2 if fault.block is None else fault.block
         cut = 0
@@ -73,11 +88,13 @@ class Session:
             {
                 "raw_repl": raw_repl,
                 "hurry": board.hurry,
+                "lenient": board.lenient_json,
                 "cut": cut,
                 "when": self._cut.when if self._cut else "",
                 "bad": bad,
                 "worn": bool(fault and fault.silent),
             },
+            board.native,
             board.heap,
             board.frozen,
             board.options,
@@ -97,6 +114,21 @@ class Session:
     def flash(self) -> FlashUse:
         """What has been done to the flash in this power cycle so far."""
         return self._counted() if self._interpreter.alive else self._use
+
+    @property
+    def heap_crossed(self) -> bool:
+        """Whether the heap has grown into the network's memory since power-on."""
+        return self._crossed or self._shared()[0] > 0
+
+    def _shared(self) -> tuple[int, ...]:
+        data = (self.board.folder / SHARED).read_bytes()
+        return struct.unpack(f"{SHARED_WORDS}I", data)
+
+    def _count(self) -> None:
+        self._crossed = self.heap_crossed
+        if not self._starting:
+            self._heap_peak = max(self._heap_peak, self._shared()[1])
+        self._use = self._counted()
 
     def _counted(self) -> FlashUse:
         counts = struct.unpack("5I", (self.board.folder / "counters").read_bytes()[:20])
@@ -138,7 +170,7 @@ class Session:
     def _restart(self, cause: int, raw_repl: bool = False) -> None:
         """Start again without losing power."""
         self._interpreter.kill()
-        self._use = self._counted()
+        self._count()
         self.resets += 1
         self._interpreter = self._start(cause, raw_repl)
 
@@ -168,6 +200,7 @@ class Session:
         for message in messages:
             self._obey(message)
         if self.ending is None and self._interpreter.ended:
+            self.died_of = self._interpreter.died_of()
             self._finish("exit")
         elif self._watchdog is not None and time.monotonic() >= self._watchdog:
             self._reset(WATCHDOG_RESET)
@@ -265,13 +298,22 @@ class Session:
         """Cut the power now."""
         if self._interpreter.alive:
             self._interpreter.kill()
-            self._use = self._counted()
+            self._count()
+            os.close(self._lock)
 
     def result(self, ending: Ending) -> BootResult:
         """The account of this power cycle, which must be over."""
         seconds = time.monotonic() - self._began
         return BootResult(
-            self.output, ending, self._use, self.resets, seconds, self.heap_before_boot
+            self.output,
+            ending,
+            self._use,
+            self.resets,
+            seconds,
+            self.heap_before_boot,
+            self._heap_peak,
+            self.heap_crossed,
+            self.died_of,
         )
 
     def __enter__(self) -> Session:

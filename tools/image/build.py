@@ -12,7 +12,7 @@ from typing import Any
 from tools.image.filesystem import make_image
 from tools.image.layout import FlashLayout
 from tools.image.mpy import compile_source
-from tools.image.records import BOM, check_device, check_product, check_wifi, parse
+from tools.image.records import BOM, check_device, check_product, check_wifi, parse, plain
 from tools.image.roots import load_root, shipped_roots
 from tools.layout import LIB, ROOT
 from tools.version import package_version
@@ -52,13 +52,14 @@ def _record(
 ) -> bytes:
     file = str(record) if isinstance(record, Path) else name
     if isinstance(record, Mapping):
-        content = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+        content = json.dumps(record, separators=(",", ":")).encode()
     else:
         content = record.read_bytes() if isinstance(record, Path) else record
     if check is None:
         return content
-    check(parse(file, content), file)
-    return content.removeprefix(BOM)
+    said = parse(file, content)
+    check(said, file)
+    return plain(said) if b"\\u" in content else content.removeprefix(BOM)
 
 
 def image_files(

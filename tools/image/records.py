@@ -82,8 +82,20 @@ def parse(file: str, content: bytes) -> dict[str, Any]:
         raise RecordError(
             f"{file}: is not JSON (line {e.lineno}, column {e.colno}: {e.msg})"
         ) from None
+    except RecursionError:
+        raise RecordError(f"{file}: brackets are nested too deeply") from None
+    except ValueError:
+        raise RecordError(f"{file}: holds a number that is too long") from None
     if not isinstance(record, dict):
         raise RecordError(f"{file}: expected a JSON object in braces")
+    try:
+        plain(record)
+    except UnicodeEncodeError:
+        raise RecordError(
+            f"{file}: holds half of a character (a \\ud800 to \\udfff without the other half)"
+        ) from None
+    except RecursionError:
+        raise RecordError(f"{file}: brackets are nested too deeply") from None
     return record
 
 
@@ -93,6 +105,15 @@ def _unknown(file: str, field: str, known: Iterable[str]) -> RecordError:
     near = difflib.get_close_matches(field.lower(), lower, 1)
     hint = f'did you mean "{lower[near[0]]}"? Expected' if near else "expected"
     return _fail(file, field, f"unknown field; {hint} one of {', '.join(names)}")
+
+
+def plain(record: Mapping[str, Any]) -> bytes:
+    """The record as JSON in UTF-8 without escapes beyond ASCII.
+
+    An emoji that is escaped takes two halves, of which some releases of MicroPython make two
+    characters. Raises UnicodeEncodeError where half of one is missing.
+    """
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _check_fields(file: str, record: Mapping[str, Any], fields: Mapping[str, type]) -> None:
@@ -237,9 +258,20 @@ def check_wifi(record: Mapping[str, Any], file: str = "wifi.json") -> None:
         _need(place, network, "ssid")
         if len(network["ssid"].encode()) > 32:
             raise _fail(place, "ssid", "longer than 32 bytes")
-        password = len(network.get("password", "").encode())
-        if password and not 8 <= password <= 64:
-            raise _fail(place, "password", "expected 8 to 64 bytes, or none for an open network")
+        if "\0" in network["ssid"]:
+            raise _fail(place, "ssid", "holds a zero byte")
+        password = network.get("password", "")
+        # 64 hex digits are the key itself, which a passphrase is made into.
+        if not (
+            8 <= len(password.encode()) <= 63
+            or password == ""
+            or re.fullmatch("[0-9A-Fa-f]{64}", password)
+        ):
+            raise _fail(
+                place,
+                "password",
+                "expected 8 to 63 bytes, a key of 64 hex digits, or none for an open network",
+            )
 
 
 def check_of(record: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ import utime
 folder = None  # VfsPosix of the board's folder; never mounted, so the chip cannot see it
 pipe = None
 itself = None  # this module, which the chip cannot import
+shared = None  # words that the interpreter's C code and the host see too, see `native.memory`
 hidden = ""  # name of the mount that the simulator itself lies in
 
 

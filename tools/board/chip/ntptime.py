@@ -17,7 +17,7 @@ def _ask():
     """Unix seconds by the server's clock."""
     import network
 
-    if not network.WLAN().isconnected():
+    if not network.WLAN().has_address():
         raise OSError(-202)
     answer = link.read("ntp")
     if answer == "blocked":

@@ -15,7 +15,7 @@ def getaddrinfo(host, port, *hints):
     port = int(port)
     for part in host.split("."):
         if not part.isdigit():
-            if not network.WLAN().isconnected():
+            if not network.WLAN().has_address():
                 raise OSError(-202)  # lwIP's EAI_FAIL
             host, port = _resolve(host, port)
             break

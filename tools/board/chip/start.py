@@ -123,17 +123,22 @@ def _import_as_the_chip(path):
     builtins.__import__ = imported
 
 
-def start(folder, control, rom, raw_repl, cut, when, bad, worn, hurry=1):
+def start(folder, control, rom, raw_repl, cut, when, bad, worn, shared, lenient, hurry=1):
     """One life of the interpreter, from reset to REPL.
 
     folder: of the board. control: file descriptor of the pipe to the host. rom: where this very
     code is mounted. raw_repl: a soft reset out of the raw REPL, which runs no main.py. hurry:
-    how many times faster sleeps pass. The rest is for `flash.Flash`.
+    how many times faster sleeps pass. shared: address of the memory that the host sees too, 0 for
+    none. lenient: JSON as before 1.26. The rest is for `flash.Flash`.
     """
     from array import array
 
     from flash import Flash
 
+    if shared:
+        import uctypes
+
+        link.shared = uctypes.bytearray_at(shared, 64)
     link.folder = vfs.VfsPosix(folder)
     link.pipe = open("/dev/fd/%d" % control, "wb")
     link.itself = link
@@ -151,6 +156,9 @@ def start(folder, control, rom, raw_repl, cut, when, bad, worn, hurry=1):
     if hurry > 1:
         link.load("hurry").install(sys.modules["time"], hurry)
     sys.modules["flashbdev"].bdev = device
+    if lenient:
+        sys.modules["json"] = sys.modules["ujson"] = link.load("json")
+        del sys.modules["chip_json"]
     _mount(device)
     sys.path[:] = ["", ".frozen", rom + "/frozen", "/lib"]
     _import_as_the_chip(sys.path)
@@ -165,6 +173,8 @@ def start(folder, control, rom, raw_repl, cut, when, bad, worn, hurry=1):
         sys.modules.pop(name, None)
     gc.collect()
     try:
+        if link.shared:  # what the simulator needed for a moment, to start, is no peak
+            link.shared[4:8] = gc.mem_alloc().to_bytes(4, "little")
         link.tell("heap %d" % gc.mem_alloc())  # from here on the host lets Ctrl-C through
         if _run("boot.py", names) and not raw_repl:
             _run("main.py", names)

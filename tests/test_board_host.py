@@ -1,0 +1,302 @@
+"""The simulator on the engineer's machine: odd paths, second boards, interpreters, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tools.board import Board, InUse
+from tools.board import interpreter as interpreter_module
+from tools.board.air import AccessPoint, parse
+from tools.board.serial_port import link, unlink
+from tools.image import build_image
+from tools.layout import ROOT
+
+COMMAND = (sys.executable, "-m", "tools.board")
+
+
+def image_of(main: str) -> bytes:
+    return build_image(boot=None, main=main, lib=None, roots=[])
+
+
+def run(
+    *arguments: object, typed: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        cwd=ROOT,
+        input=typed,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+# --- paths
+
+
+def test_a_path_with_a_space_and_a_colon_keeps_the_boards_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the board, and of the library that gives it a clock: the loader parts paths at both."""
+    real = interpreter_module._package_folder
+    odd = tmp_path / "my project: the board"
+    odd.mkdir()
+    (odd / "libfaketime").symlink_to(real("libfaketime"))
+    monkeypatch.setattr(
+        interpreter_module,
+        "_package_folder",
+        lambda name: odd / name if name == "libfaketime" else real(name),
+    )
+    board = Board(image_of("import time; print('year', time.gmtime()[0])"), odd / "a board")
+    assert board.boot().output.startswith("year 2000\n")
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_a_serial_port_takes_nobodys_name(tmp_path: Path, kind: str) -> None:
+    name = tmp_path / "port"
+    if kind == "file":
+        name.write_text("mine")
+    elif kind == "folder":
+        name.mkdir()
+    else:
+        (tmp_path / "mine").touch()
+        name.symlink_to(tmp_path / "mine")
+    before = name.lstat()
+    with pytest.raises(FileExistsError):
+        link("/dev/pts/99", name)
+    unlink("/dev/pts/99", name)
+    assert name.lstat() == before
+
+
+def test_a_serial_port_takes_the_name_of_an_earlier_one_and_gives_it_back(tmp_path: Path) -> None:
+    name = tmp_path / "port"
+    name.symlink_to("/dev/pts/4711")
+    link("/dev/pts/99", name)
+    assert str(name.readlink()) == "/dev/pts/99"
+    unlink("/dev/pts/99", name)
+    assert not name.is_symlink()
+
+
+def test_the_command_refuses_a_name_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "flash.img").write_bytes(image_of(""))
+    mine = tmp_path / "port"
+    mine.write_text("mine")
+    done = run("--image", tmp_path / "flash.img", "--folder", tmp_path / "b", "--pty", mine)
+    assert (done.returncode, mine.read_text()) == (1, "mine")
+    assert f"error: {mine}: exists already, and is no link to a serial port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# --- one board, one place
+
+
+def test_a_second_board_under_power_in_one_folder_is_refused(tmp_path: Path) -> None:
+    board = Board(image_of("print('up')"), tmp_path)
+    with board.power_on() as session:
+        assert session.wait("up", 10) == "until"
+        with pytest.raises(InUse, match="under power there already"):
+            Board(None, tmp_path).boot()
+        assert session.ending is None
+    assert Board(None, tmp_path).boot("up").ending == "until"
+
+
+def test_a_second_command_with_one_mac_against_one_platform_says_so(tmp_path: Path) -> None:
+    flash = tmp_path / "flash.img"
+    flash.write_bytes(image_of("print('up')"))
+    place = ("--image", flash, "--mac", "24:6f:28:00:13:57", "--https-port", "1")
+    first = subprocess.Popen(
+        [*COMMAND, *map(str, (*place, "--folder", tmp_path / "a"))],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    said = "note: a simulated board with this MAC address is under power already"
+    try:
+        assert first.stdout is not None and first.stdout.readline() == "up\n"
+        second = run(*place, "--folder", tmp_path / "b", typed="1\n")
+        assert said in second.stderr
+        other = run(*place, "--mac", "24:6f:28:00:13:58", "--folder", tmp_path / "b", typed="1\n")
+        assert said not in other.stderr
+        third = run(*place, "--folder", tmp_path / "a", typed="1\n")
+        assert third.returncode == 1
+        assert "under power there already" in third.stderr
+    finally:
+        first.terminate()
+        first.communicate()
+
+
+# --- other interpreters
+
+
+def program(folder: Path, text: str) -> str:
+    path = folder / "interpreter"
+    path.write_text("#!/bin/sh\n" + text)
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_an_interpreter_finds_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without one libfaketime calls `snprintf`, which an ordinary unix port has of its own."""
+    monkeypatch.setenv("MICROPYTHON", program(tmp_path, 'echo "home is $HOME"\n'))
+    result = Board(image_of(""), tmp_path / "board").boot()
+    assert result.output == f"home is {tmp_path / 'board'}\n"
+    assert (result.ending, result.died_of) == ("exit", None)
+
+
+def test_an_interpreter_that_dies_of_a_signal_is_reported_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MICROPYTHON", program(tmp_path, "kill -SEGV $$\n"))
+    result = Board(image_of(""), tmp_path / "board").boot()
+    assert (result.ending, result.died_of) == ("exit", "SIGSEGV")
+    (tmp_path / "flash.img").write_bytes(image_of(""))
+    done = run("--image", tmp_path / "flash.img", "--folder", tmp_path / "b")
+    assert done.returncode == 1
+    assert done.stderr.endswith("error: the interpreter died of SIGSEGV\n")
+
+
+# --- the air
+
+
+def test_any_network_is_joined_and_the_command_says_so(tmp_path: Path) -> None:
+    (tmp_path / "flash.img").write_bytes(image_of(""))
+    done = run("--image", tmp_path / "flash.img", "--folder", tmp_path / "b", typed="1\n")
+    assert "any network can be joined" in done.stderr
+
+
+JOIN = (
+    "import network, time\nw = network.WLAN(); w.active(True); w.config(reconnects=0)\n"
+    "w.connect('home', 'password')\nfor _ in range(200): w.isconnected(); time.sleep_ms(1)\n"
+    "print('status', w.status())"
+)
+
+
+@pytest.mark.parametrize(
+    ("air", "status"),
+    [
+        ({"home": "password"}, 1010),
+        ({"home": "another"}, 202),
+        ({"other": None}, 201),
+        ({"home": 203}, 203),
+        ({"home": {"password": "password", "hidden": True, "dhcp_seconds": None}}, 1001),
+    ],
+)
+@pytest.mark.parametrize("as_file", [True, False])
+def test_the_air_can_be_given(
+    tmp_path: Path, air: dict[str, object], status: int, as_file: bool
+) -> None:
+    (tmp_path / "flash.img").write_bytes(image_of(JOIN))
+    said = json.dumps(air)
+    if as_file:
+        (tmp_path / "air.json").write_text(said)
+        said = str(tmp_path / "air.json")
+    place = ("--image", tmp_path / "flash.img", "--folder", tmp_path / "b", "--air", said)
+    done = run(*place, typed="1\n")
+    assert f"status {status}\n" in done.stdout
+    assert "any network" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{", "air: not JSON"),
+        ("[" * 3000, "air: not JSON"),
+        ("[]", "air: expected an object"),
+        ('{"home": true}', "air: home: expected a password"),
+        ('{"home": {"pasword": "x"}}', "air: home: pasword: expected one of password, rssi"),
+        ('{"home": {"rssi": "far"}}', "air: home: rssi: a value of another type"),
+        ('{"home": {"rssi": true}}', "air: home: rssi: a value of another type"),
+        ('{"home": {"bssid": "02:00"}}', 'bssid: "02:00"; expected 12 hex digits'),
+        ('{"": "password"}', "an SSID has 1 to 32 bytes"),
+    ],
+)
+def test_a_wrong_air_is_one_sentence(text: str, complaint: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse(text)
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_air_can_have_several_access_points_of_one_name() -> None:
+    given = parse('{"home": [{"password": "a", "rssi": -80}, {"status": 15}]}')
+    assert given == {"home": [AccessPoint("a", rssi=-80), AccessPoint(status=15)]}
+
+
+# --- a terminal that cannot, a person who will not wait
+
+
+def test_a_character_that_the_terminal_cannot_show_ends_nothing(tmp_path: Path) -> None:
+    missing = tmp_path / "Gerät.json"
+    done = run("--product", missing, PYTHONIOENCODING="ascii")
+    assert done.returncode == 1
+    assert "Ger\\xe4t.json: no such file" in done.stderr
+    assert "Traceback" not in done.stderr
+    story = subprocess.run(
+        [sys.executable, "-m", "tools.story"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert story.returncode == 0, story.stderr
+    assert story.stderr == ""
+
+
+def mentioning(text: str) -> list[str]:
+    """Command lines of processes that mention this text, or have it in their environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                line = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if text.encode() in line:
+                found.append(line.decode(errors="replace"))
+    return found
+
+
+@pytest.mark.parametrize("after", ["", "A ", "First boot"])
+@pytest.mark.parametrize("module", ["tools.story", "tools.gateway_story"])
+def test_make_run_interrupted_says_one_line_and_leaves_nothing(
+    tmp_path: Path, module: str, after: str
+) -> None:
+    """after: what it has said by then; at first it is busy importing."""
+    place = tmp_path / "place"
+    place.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", module],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k != "MAKELEVEL"} | {"TMPDIR": str(place)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout is not None
+    if after:
+        for line in process.stdout:
+            if after in line:
+                break
+    time.sleep(0.15)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert said == "interrupted\n"
+    assert process.returncode in (130, -signal.SIGINT)
+    assert list(place.iterdir()) == []
+    assert mentioning(str(place)) == []
