@@ -13,6 +13,8 @@ from types import FrameType
 
 from rich.console import Console
 
+from tools import interrupted
+
 USAGE = 2
 """Exit status for a command that lacks something only its user can give, as of argparse."""
 
@@ -27,9 +29,6 @@ class Terminated(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(f"ended by {signal.Signals(number).name}")
         self.number = number
-
-
-from tools import interrupted
 
 
 def run(work: Callable[[], int], *expected: type[Exception]) -> int:
