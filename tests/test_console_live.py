@@ -99,6 +99,29 @@ def test_paused_traffic_stands_still(window: Window, busy: LocalPlatform) -> Non
     expect(page.locator("#traffic .entry").first).to_contain_text("while paused")
 
 
+def test_many_pages_that_nobody_looks_at_leave_room_for_one(
+    window: Window, busy: LocalPlatform
+) -> None:
+    """Browsers have six connections for all pages of one address."""
+    show = """(state) => {
+      Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    first = window.open()
+    pages = [first]
+    for _ in range(7):
+        pages[-1].evaluate(show, "hidden")
+        pages.append(first.context.new_page())
+        pages[-1].goto(window.url)
+        expect(pages[-1].locator("#live")).to_have_text("live")
+    busy.record.add("admin", DEVICE, what="while hidden")
+    expect(pages[-1].locator("#traffic")).to_contain_text("while hidden")
+
+    expect(first.locator("#traffic")).not_to_contain_text("while hidden")
+    first.evaluate(show, "visible")
+    expect(first.locator("#traffic")).to_contain_text("while hidden")
+
+
 # Gateways
 
 

@@ -3,26 +3,46 @@
 /** Listens for news; state(text, good) tells of the connection. */
 export function listen({ news, restarted, state }) {
   let epoch = null;
-  const source = new EventSource("/api/stream");
-  const take = (event) => {
+  let source = null;
+
+  function take(event) {
     const value = JSON.parse(event.data);
     if (epoch !== null && value.epoch !== epoch) restarted();
     epoch = value.epoch;
     return value;
-  };
-  source.addEventListener("hello", (event) => {
-    take(event);
-    state("live", true);
-  });
-  source.addEventListener("news", (event) => news(take(event)));
-  source.addEventListener("error", () => {
-    state("not connected, trying again …", false);
-    if (source.readyState === EventSource.CLOSED) {
-      setTimeout(() => {
-        listen({ news, restarted, state });
-        restarted();
-      }, 2000);
+  }
+
+  function open() {
+    source?.close();
+    const opened = new EventSource("/api/stream");
+    source = opened;
+    opened.addEventListener("hello", (event) => {
+      take(event);
+      state("live", true);
+    });
+    opened.addEventListener("news", (event) => news(take(event)));
+    opened.addEventListener("error", () => {
+      state("not connected, trying again …", false);
+      if (opened.readyState === EventSource.CLOSED) setTimeout(() => reopen(opened), 2000);
+    });
+  }
+
+  function reopen(closed) {
+    if (source !== closed) return;
+    open();
+    restarted();
+  }
+
+  // A browser has six connections for all pages of one address: a hidden page gives its own back.
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "hidden") {
+      source?.close();
+      source = null;
+    } else if (source === null) {
+      open();
+      restarted();
     }
   });
-  addEventListener("pagehide", () => source.close());
+  addEventListener("pagehide", () => source?.close());
+  open();
 }
