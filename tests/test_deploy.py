@@ -60,7 +60,7 @@ def test_a_blank_board_gets_the_package_its_files_and_connects(
     for hidden in (PRODUCT_SECRET, WIFI["password"], secret):
         assert hidden not in run.output
     # Copied file by file, the folders' logs are longer than in an image.
-    assert board.boot(f"connected as {MAC}").flash.reads <= BUDGETS["flash.reads.later"].limit
+    assert board.boot(f"connected as {MAC}").flash.reads <= BUDGETS["flash.reads.deployed"].limit
 
 
 def test_a_second_deployment_copies_only_what_changed(plug_in: PlugIn, tmp_path: Path) -> None:
