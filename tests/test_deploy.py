@@ -12,6 +12,7 @@ import pytest
 from conftest import MAC, PRODUCT_KEY, PRODUCT_SECRET, WIFI, product_of
 from serial_boards import PlugIn, run_tool
 
+from tools.bench.budgets import BUDGETS
 from tools.board import Board
 from tools.board.serial_port import SerialPort, link
 from tools.deploy.ports import LISTING
@@ -58,6 +59,8 @@ def test_a_blank_board_gets_the_package_its_files_and_connects(
     secret = platform.registry.device(PRODUCT_KEY, MAC).device_secret
     for hidden in (PRODUCT_SECRET, WIFI["password"], secret):
         assert hidden not in run.output
+    # Copied file by file, the folders' logs are longer than in an image.
+    assert board.boot(f"connected as {MAC}").flash.reads <= BUDGETS["flash.reads.deployed"].limit
 
 
 def test_a_second_deployment_copies_only_what_changed(plug_in: PlugIn, tmp_path: Path) -> None:

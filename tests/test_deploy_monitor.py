@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
 from serial_boards import PlugIn, run_tool
 
 from tools.board import Board
@@ -16,9 +17,14 @@ from tools.deploy.ports import LISTING
 TICKS = b"import time\nn = 0\nwhile 1:\n print('%s', n)\n n += 1\n time.sleep(.05)\n"
 
 
-def test_several_boards_are_shown_at_once_each_line_with_its_board(plug_in: PlugIn) -> None:
+@pytest.mark.parametrize("named", [True, False], ids=["by port", "all on USB"])
+def test_several_boards_are_shown_at_once_each_line_with_its_board(
+    plug_in: PlugIn, tmp_path: Path, named: bool
+) -> None:
     boards = [plug_in({"/main.py": TICKS % name}) for name in (b"hall", b"yard")]
-    ports = [word for board in boards for word in ("--port", board.port)]
+    ports = [word for board in boards for word in ("--port", board.port)] if named else []
+    listing = tmp_path / "ports"
+    listing.write_text("".join(f"{board.port} None 1a86:7523 None CH340\n" for board in boards))
     with boards[0].unplugged_later() as now, boards[1].unplugged_later() as also:
         done = threading.Event()
 
@@ -30,7 +36,8 @@ def test_several_boards_are_shown_at_once_each_line_with_its_board(plug_in: Plug
         hand = threading.Thread(target=both)
         hand.start()
         words = ("monitor", *ports, "--wait", "0")
-        run = run_tool("tools.deploy", *words, watch=done, until="yard 9")
+        variables = {LISTING: str(listing)}
+        run = run_tool("tools.deploy", *words, watch=done, until="yard 9", variables=variables)
         done.set()
         hand.join()
     for number, name in enumerate(("hall", "yard")):
@@ -38,17 +45,6 @@ def test_several_boards_are_shown_at_once_each_line_with_its_board(plug_in: Plug
         assert not re.search(rf"ttySIM{1 - number} {name}", run.output)
     assert run.status == 1
     assert run.output.count("the board was unplugged") == 2
-
-
-def test_all_boards_on_usb_are_shown_where_none_is_named(plug_in: PlugIn, tmp_path: Path) -> None:
-    boards = [plug_in({"/main.py": TICKS % name}) for name in (b"hall", b"yard")]
-    listing = tmp_path / "ports"
-    listing.write_text("".join(f"{board.port} None 1a86:7523 None CH340\n" for board in boards))
-    for board in boards:
-        board.unplug()
-    run = run_tool("tools.deploy", "monitor", variables={LISTING: str(listing)})
-    assert run.status == 1
-    assert boards[0].port in run.output, "the first of them is looked at"
 
 
 def test_a_board_that_is_unplugged_is_waited_for(plug_in: PlugIn) -> None:

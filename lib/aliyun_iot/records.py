@@ -140,7 +140,7 @@ def save(path, record):
     old = _read(path)[0]
     replace(path, json.dumps(record).encode())
     if old and not path.rfind("/"):
-        _tidy()
+        tidy()
 
 
 def replace(path, data):
@@ -161,7 +161,7 @@ def replace(path, data):
         raise StoreError("{}: cannot be written (error {})".format(path, e.args[0]))
 
 
-def _tidy():
+def tidy():
     """Have littlefs write the log of `/` anew, without what is out of date.
 
     Each look-up of a file, and so each import, reads that log from end to end and back again: a

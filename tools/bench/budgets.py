@@ -54,6 +54,9 @@ BUDGETS: dict[str, Budget] = {
     "flash.reads.aged": Budget(
         "reads, later boot, device.json replaced 1 to 50 times", "", 3_000, 1_500
     ),
+    "flash.reads.deployed": Budget(
+        "reads, later boot, copied file by file", "", 3_600, 1_500, tested=False
+    ),
     "flash.reads.reconnect": Budget("reads, reconnect", "", 300, 0),
     "flash.writes.first": Budget("flash operations, first boot", "", 6, 6),
     "flash.writes.later": Budget("flash operations, later boot", "", 0, 0),
