@@ -49,6 +49,7 @@ def joined(data):
     `json` would make two of it. Raises ValueError where one half is missing.
     """
     done = b""
+    data = bytes(data)
     while True:
         before, mark, data = data.partition(b"\\")
         done += before + mark

@@ -9,7 +9,7 @@ from tools.faults.tally import kept
 from tools.layout import ROOT
 
 DOCUMENT = ROOT / "docs" / "reliability.md"
-BEGIN = "<!-- written by `python -m tools.faults report`: begin -->"
+BEGIN = "<!-- written by `.venv/bin/python -m tools.faults report`: begin -->"
 END = "<!-- end -->"
 _COMMANDS = {
     "faults": "Exhaustive sets (`make faults`)",
