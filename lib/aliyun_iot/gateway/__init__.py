@@ -16,7 +16,7 @@ not help (see `talk`), and StoreError. Messages that come meanwhile stay in the 
 
 This module stays loaded. The rest of the package is loaded for one call and unloaded after it,
 which costs reads of the flash each time; an application that logs sub-devices in and out all day
-keeps it by `import aliyun_iot.gateway.work`.
+keeps that by `import aliyun_iot.gateway.steps, aliyun_iot.gateway.signed`.
 """
 
 from micropython import const
@@ -58,7 +58,7 @@ class Gateway:
         self.online = bytearray(_MARKS)  # who is to be online after a reconnect
         self.number = int.from_bytes(os.urandom(4), "big")  # unlike what a reset left unanswered
         self.free = self.next = time.ticks_ms()  # when the next request, the next run, may begin
-        self._work = None  # while a call is under way
+        self._talk = None  # while a call is under way
 
     # --- all at once
 
@@ -70,7 +70,7 @@ class Gateway:
         certificate it no longer accepts are registered again. None stands for all stored ones.
         `each` is called after every batch; it may use the gateway, and call `wait(0)`.
         """
-        return self._do("bring_online", subdevices, each)
+        return self._do(True, "bring_online", subdevices, each)
 
     def reconnected(self, each=None):
         """Log in again, after the gateway's session came back, who was online before: their count.
@@ -78,7 +78,7 @@ class Gateway:
         Not those who logged out or were forced offline since. Waits where the platform's limit of
         logins asks for it.
         """
-        return self._do("reconnected", each)
+        return self._do(True, "reconnected", each)
 
     # --- step by step
 
@@ -87,38 +87,38 @@ class Gateway:
 
         They must be pre-registered. One whose certificate is on flash is not asked for again.
         """
-        self._do("register", subdevices, each)
+        self._do(False, "register", subdevices, each)
 
     def product_register(self, subdevices, product_secret, each=None):
         """Register sub-devices of one product with its ProductSecret; take them from elsewhere.
 
         Their certificates are stored like those of `register`, in place of older ones.
         """
-        self._do("product_register", subdevices, product_secret, each)
+        self._do(False, "product_register", subdevices, product_secret, each)
 
     def add_topology(self, subdevices, each=None):
         """Tell the platform that these sub-devices are this gateway's."""
-        self._do("certified", "add", subdevices, each)
+        self._do(False, "certified", "add", subdevices, each)
 
     def delete_topology(self, subdevices, each=None):
         """Take sub-devices out of the topology; the platform logs them out."""
-        self._do("named", "thing/topo/delete", subdevices, each)
+        self._do(False, "named", "thing/topo/delete", subdevices, each)
 
     def found(self, subdevices, each=None):
         """Report sub-devices that the gateway came across."""
-        self._do("named", "thing/list/found", subdevices, each)
+        self._do(False, "named", "thing/list/found", subdevices, each)
 
     def login(self, subdevices, each=None):
         """Log sub-devices in: from then on they are online. They must be in the topology."""
-        self._do("certified", "log_in", subdevices, each)
+        self._do(False, "certified", "log_in", subdevices, each)
 
     def logout(self, subdevices, each=None):
         """Log sub-devices out."""
-        self._do("named", "combine/logout", subdevices, each)
+        self._do(False, "named", "combine/logout", subdevices, each)
 
     def forget(self, subdevices):
         """Remove the certificates of sub-devices from flash. Raises StoreError."""
-        self._do("forget", subdevices)
+        self._do(False, "forget", subdevices)
 
     def topology(self, each):
         """Call each(product_key, device_name) for all sub-devices in the topology: their count.
@@ -126,16 +126,26 @@ class Gateway:
         The answer may be longer than memory: `each` is called while it comes in, must not use
         the session, and may see a sub-device twice where an older answer comes late.
         """
-        return self._do("topology", each)
+        return self._do(False, "topology", each)
 
     def mark(self, subdevices, online):
         """Note that stored sub-devices are, or are not, to be online after a reconnect."""
-        self._do("mark", subdevices, online)
+        self._do(False, "mark", subdevices, online)
 
-    def _do(self, name, *args):
-        if self._work:  # called from within `each`
-            return self._work.within(name, args)
-        return phase(_work, self, name, args)
+    def _do(self, online, name, *args):
+        if self._talk:  # called from within `each`
+            self._talk.store.searched += 1000  # what is saved may be on the other call's list
+            return _call(self._talk, online, name, args)
+        return phase(_begin, self, online, name, args)
+
+    def marked(self, place):
+        """Whether who is at a place of the store is to be online."""
+        return self.online[place >> 3] >> (place & 7) & 1
+
+    def set_mark(self, place, online):
+        """Note it."""
+        bit = 1 << (place & 7)
+        self.online[place >> 3] = self.online[place >> 3] & ~bit | (bit if online else 0)
 
     # --- what comes in
 
@@ -220,14 +230,22 @@ def late(payload, left):
 # --- phases: what each needs is loaded for it, and unloaded after
 
 
-def _work(gateway, name, args):
-    from .work import Work
+def _begin(gateway, online, name, args):
+    from .talk import Talk
 
-    gateway._work = Work(gateway)
+    gateway._talk = Talk(gateway)
     try:
-        return getattr(gateway._work, name)(*args)
+        return _call(gateway._talk, online, name, args)
     finally:
-        gateway._work = None
+        gateway._talk = None
+
+
+def _call(talk, online, name, args):
+    if online:
+        from . import online as module
+    else:
+        from . import steps as module
+    return getattr(module, name)(talk, *args)
 
 
 def _notice(gateway, topic, payload):

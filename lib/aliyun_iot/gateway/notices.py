@@ -5,7 +5,7 @@ sub-devices" (/ext/error).
 """
 
 from .. import loads
-from .replies import names_of
+from .subdevices import names_of
 
 _OFFLINE = (427, 521, 522, 6401)
 

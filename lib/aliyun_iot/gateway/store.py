@@ -3,7 +3,8 @@
 Pages of 30: `/subdevices/00.json` and on, each a record as those of `records` (checked, written
 beside the old one, read back, renamed) whose members are places:
 {"0": "ProductKey DeviceName DeviceSecret"}. A page of the longest names fits one 4,096-byte block.
-A page is read and written without becoming objects: only the bytes of one are in memory.
+A page is read and written without becoming objects: only the bytes of one are in memory. Writing
+is in `saving`.
 
 Measured with 2,000 sub-devices on littlefs, registered 30 at a time, per sub-device: pages 0.7
 programs and 0.04 erases; 128 files by hash 7.8 and 0.94 (each batch touches nearly every file); a
@@ -15,15 +16,15 @@ order, all of them at the worst.
 
 from micropython import const
 
-from .. import binascii, errno, json, log, os
+from .. import binascii, errno, json, log, os, phase
 from ..errors import StoreError
 
 PAGE = const(30)
 PAGES = const(67)  # 2,010 places: a gateway has at most 2,000 sub-devices (platform docs "Limits")
-_NEW = ".new"
+NEW = ".new"
 
 
-def _places():
+def places():
     """The places of a page in the order of their names, which the check goes by."""
     for digit in range(10):
         yield digit
@@ -54,13 +55,13 @@ class Page:
                 self.at[int(data[at + 1 : end])] = start
             at = data.find(b'"', stop + 1)
         crc = 0
-        for place in _places():
+        for place in places():
             text = self.text(place)
             if text:
                 if text.count(" ") != 2:
                     raise ValueError
-                crc = _add(crc, str(place) + text)
-        if check != _hex(crc).encode():
+                crc = add(crc, str(place) + text)
+        if check != hexed(crc).encode():
             raise ValueError
 
     def _stop(self, start):
@@ -90,7 +91,7 @@ class Page:
 
 
 class Store:
-    """Reads and writes pages; keeps one of them in memory.
+    """Reads pages; keeps one of them in memory.
 
     A place (page * 30 + place in it, int) stays a sub-device's own until it is removed.
     """
@@ -102,39 +103,30 @@ class Store:
         self._at = 0  # where something was found last
         self._page = None
         self._number = -1  # of that page
-        whole = []
+        self.successors = set()  # pages whose successor, complete, could not take their place
         try:
             for entry in os.ilistdir(self.folder):
                 if entry[0][:2].isdigit():
                     self.pages = max(self.pages, int(entry[0][:2]) + 1)
-                    if entry[0].endswith(_NEW):
-                        whole.append(int(entry[0][:2]))
+                    if entry[0].endswith(NEW):
+                        self.successors.add(int(entry[0][:2]))
         except OSError:
             pass  # there is no folder yet
         self.searched = self.pages  # see `find`
-        self._next = set()  # of pages whose successor could not take their place
-        for number in whole:
-            self._adopt(number)
+        if self.successors:
+            phase(_adopt, self)
 
-    def _adopt(self, number):
-        """Make up for a rename that a power cut kept from happening; see `records.load`."""
-        path = self._path(number)
-        try:
-            if self._load(path + _NEW):
-                self._next.add(number)
-                os.rename(path + _NEW, path)
-                self._next.remove(number)
-        except OSError:
-            pass  # a flash that cannot be written can still be read: go on with what it holds
-
-    def _path(self, number):
+    def path(self, number):
+        """The file of a page."""
         return "{}/{:02}.json".format(self.folder, number)
 
-    def _load(self, path):
+    def load(self, path):
         """The page at `path`, or None where there is none, or a damaged one. Raises OSError."""
         try:
             with open(path, "rb") as file:
-                return Page(file.read())
+                size = file.seek(0, 2)
+                file.seek(0)
+                return Page(file.read(size))  # in one piece of that size
         except OSError as e:
             if e.args[0] != errno.ENOENT:
                 raise
@@ -149,15 +141,19 @@ class Store:
         it.
         """
         if self._number != number:
-            self._page = None
-            self._number = -1
-            path = self._path(number) + (_NEW if number in self._next else "")
+            self.release()
+            path = self.path(number) + (NEW if number in self.successors else "")
             try:
-                self._page = self._load(path) or Page()
+                self._page = self.load(path) or Page()
             except OSError:
                 raise StoreError(path + ": cannot be read; without it they register again")
             self._number = number
         return self._page
+
+    def release(self):
+        """Forget the page in memory: it is about to change, or its room is wanted."""
+        self._page = None
+        self._number = -1
 
     def at(self, place):
         """Who is at a place: (ProductKey, DeviceName, DeviceSecret), or None."""
@@ -185,103 +181,18 @@ class Store:
                     self._at = number
         return found
 
-    def save(self, batch, known):
-        """Store certificates durably: in a place of their own, or that of their older selves.
 
-        batch: dict of (ProductKey, DeviceName) to DeviceSecret. known: what `find` gives for
-        them; gets what is stored. Each page is written whole or not at all, and read back. Raises
-        StoreError; pages written before are kept then.
-        """
-        new = [names for names in batch if names not in known]
-        for number in {known[names][0] // PAGE for names in batch if names in known}:
-            places = {}
-            for names in batch:
-                if names in known and known[names][0] // PAGE == number:
-                    places[known[names][0] % PAGE] = names
-            self._put(number, places, batch, known)
-        # The last page with room, then new pages; once there can be no more, any with room.
-        start = max(self.pages - 1, 0)
-        for ahead in range(PAGES):
-            if not new:
-                return
-            number = (start + ahead) % PAGES
-            places = {}
-            for place, taken in enumerate(self.page(number).at):
-                if new and not taken:
-                    places[place] = new.pop(0)
-            if places:
-                self._put(number, places, batch, known)
-        if new:
-            raise StoreError("{}: no room for more than {}".format(self.folder, PAGE * PAGES))
-
-    def _put(self, number, places, batch, known):
-        self._write(
-            number, {p: "{} {} {}".format(*places[p], batch[places[p]]) for p in places}
-        )
-        for place in places:
-            names = places[place]
-            known[names] = (number * PAGE + place, batch[names])
-
-    def remove(self, batch):
-        """Forget the certificates of `batch`, a list of (ProductKey, DeviceName)."""
-        places = [place for place, _ in self.find(batch).values()]
-        for number in {place // PAGE for place in places}:
-            self._write(number, {p % PAGE: None for p in places if p // PAGE == number})
-
-    def _write(self, number, changes):
-        """Replace a page by one with changes: dict of place in it to text, None being nothing."""
-        page = self.page(number)
-        path = self._path(number)
-        try:
-            os.mkdir(self.folder)
-        except OSError:
-            pass  # it is there; or the write that follows says what is wrong
-        try:
-            if number in self._next:
-                os.rename(path + _NEW, path)
-                self._next.remove(number)
-            crc = whole = 0
-            mark = "{"
-            with open(path + _NEW, "wb") as file:
-                for place in _places():
-                    text = changes[place] if place in changes else page.text(place)
-                    if text:
-                        crc = _add(crc, str(place) + text)
-                        piece = '{}"{}": {}'.format(mark, place, json.dumps(text))
-                        file.write(piece)
-                        whole = _add(whole, piece)
-                        mark = ", "
-                piece = '{}"check": "{}"}}'.format(mark, _hex(crc))
-                file.write(piece)
-                whole = _add(whole, piece)
-            _prove(path + _NEW, path, whole)
-            os.rename(path + _NEW, path)
-            _prove(path, path, whole)
-        except OSError as e:
-            raise StoreError("{}: cannot be written (error {})".format(path, e.args[0]))
-        finally:
-            self._page = None
-            self._number = -1
-        self.pages = max(self.pages, number + 1)
-
-
-def _add(crc, text):
+def add(crc, text):
+    """CRC-32 of what `crc` is of, and `text`, str, behind it."""
     return binascii.crc32(text.encode(), crc)
 
 
-def _hex(crc):
+def hexed(crc):
+    """As a page carries it: str."""
     return "{:08x}".format(crc & 0xFFFFFFFF)
 
 
-def _prove(path, name, expected):
-    """Read a file back. expected: CRC-32 of what was written."""
-    crc = 0
-    piece = memoryview(bytearray(128))
-    with open(path, "rb") as file:
-        while True:
-            count = file.readinto(piece)
-            if not count:
-                break
-            crc = binascii.crc32(piece[:count], crc)
-    if crc != expected:
-        raise StoreError(name + ": flash did not keep what was written")
+def _adopt(store):
+    from .saving import adopt
+
+    adopt(store)
