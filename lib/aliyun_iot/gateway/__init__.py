@@ -21,11 +21,9 @@ keeps that by `import aliyun_iot.gateway.steps, aliyun_iot.gateway.signed`.
 
 from micropython import const
 
-from .. import os, phase, time
-from ..errors import Retryable
+from .. import Retryable, os, phase, time
 
 _MARKS = const(252)  # bytes: a bit for each place of `store`
-_KINDS = (b"sub", b"topo", b"list", b"proxy")
 
 
 class Gateway:
@@ -58,7 +56,7 @@ class Gateway:
         self.online = bytearray(_MARKS)  # who is to be online after a reconnect
         self.number = int.from_bytes(os.urandom(4), "big")  # unlike what a reset left unanswered
         self.free = self.next = time.ticks_ms()  # when the next request, the next run, may begin
-        self._talk = None  # while a call is under way
+        self.talk = None  # while a call is under way
 
     # --- all at once
 
@@ -70,7 +68,7 @@ class Gateway:
         certificate it no longer accepts are registered again. None stands for all stored ones.
         `each` is called after every batch; it may use the gateway, and call `wait(0)`.
         """
-        return self._do(True, "bring_online", subdevices, each)
+        return self._do("online.bring_online", subdevices, each)
 
     def reconnected(self, each=None):
         """Log in again, after the gateway's session came back, who was online before: their count.
@@ -78,7 +76,7 @@ class Gateway:
         Not those who logged out or were forced offline since. Waits where the platform's limit of
         logins asks for it.
         """
-        return self._do(True, "reconnected", each)
+        return self._do("online.reconnected", each)
 
     # --- step by step
 
@@ -87,38 +85,38 @@ class Gateway:
 
         They must be pre-registered. One whose certificate is on flash is not asked for again.
         """
-        self._do(False, "register", subdevices, each)
+        self._do("steps.register", subdevices, each)
 
     def product_register(self, subdevices, product_secret, each=None):
         """Register sub-devices of one product with its ProductSecret; take them from elsewhere.
 
         Their certificates are stored like those of `register`, in place of older ones.
         """
-        self._do(False, "product_register", subdevices, product_secret, each)
+        self._do("steps.product_register", subdevices, product_secret, each)
 
     def add_topology(self, subdevices, each=None):
         """Tell the platform that these sub-devices are this gateway's."""
-        self._do(False, "certified", "add", subdevices, each)
+        self._do("steps.certified", "add", subdevices, each)
 
     def delete_topology(self, subdevices, each=None):
         """Take sub-devices out of the topology; the platform logs them out."""
-        self._do(False, "named", "thing/topo/delete", subdevices, each)
+        self._do("steps.named", "thing/topo/delete", subdevices, each)
 
     def found(self, subdevices, each=None):
         """Report sub-devices that the gateway came across."""
-        self._do(False, "named", "thing/list/found", subdevices, each)
+        self._do("steps.named", "thing/list/found", subdevices, each)
 
     def login(self, subdevices, each=None):
         """Log sub-devices in: from then on they are online. They must be in the topology."""
-        self._do(False, "certified", "log_in", subdevices, each)
+        self._do("steps.certified", "login", subdevices, each)
 
     def logout(self, subdevices, each=None):
         """Log sub-devices out."""
-        self._do(False, "named", "combine/logout", subdevices, each)
+        self._do("steps.named", "combine/logout", subdevices, each)
 
     def forget(self, subdevices):
         """Remove the certificates of sub-devices from flash. Raises StoreError."""
-        self._do(False, "forget", subdevices)
+        self._do("steps.forget", subdevices)
 
     def topology(self, each):
         """Call each(product_key, device_name) for all sub-devices in the topology: their count.
@@ -126,26 +124,24 @@ class Gateway:
         The answer may be longer than memory: `each` is called while it comes in, must not use
         the session, and may see a sub-device twice where an older answer comes late.
         """
-        return self._do(False, "topology", each)
+        return self._do("steps.topology", each)
 
     def mark(self, subdevices, online):
         """Note that stored sub-devices are, or are not, to be online after a reconnect."""
-        self._do(False, "mark", subdevices, online)
+        self._do("steps.mark", subdevices, online)
 
-    def _do(self, online, name, *args):
-        if self._talk:  # called from within `each`
-            self._talk.store.searched += 1000  # what is saved may be on the other call's list
-            return _call(self._talk, online, name, args)
-        return phase(_begin, self, online, name, args)
+    def _do(self, what, *args):
+        if self.talk:  # called from within `each`
+            self.talk.store.searched += 1000  # what is saved may be on the other call's list
+            return phase("gateway." + what, self.talk, *args)
+        return phase("gateway.talk.begin", self, "gateway." + what, args)
 
-    def marked(self, place):
-        """Whether who is at a place of the store is to be online."""
-        return self.online[place >> 3] >> (place & 7) & 1
-
-    def set_mark(self, place, online):
-        """Note it."""
-        bit = 1 << (place & 7)
-        self.online[place >> 3] = self.online[place >> 3] & ~bit | (bit if online else 0)
+    def marks(self, at, online=None):
+        """Whether who is at a place of the store is to be online: bool. online: note it."""
+        bit = 1 << (at & 7)
+        if online is not None:
+            self.online[at >> 3] = self.online[at >> 3] & ~bit | (bit if online else 0)
+        return self.online[at >> 3] & bit > 0
 
     # --- what comes in
 
@@ -168,11 +164,11 @@ class Gateway:
             return True
         own = self.session.topic("thing/").encode()
         kind = topic[len(own) :].split(b"/")[0] if topic.startswith(own) else b""
-        if kind in _KINDS and topic.endswith(b"_reply"):
+        if kind in (b"sub", b"topo", b"list", b"proxy") and topic.endswith(b"_reply"):
             return True
         if kind != b"topo" and not topic.startswith(b"/ext/error/"):
             return False
-        return phase(_notice, self, topic, payload)
+        return phase("gateway.notices.handle", self, topic, payload)
 
     # --- sub-devices' own messages
 
@@ -183,8 +179,8 @@ class Gateway:
         Raises TypeError or ValueError for what can be no part of one.
         """
         for what, text, least, most in (
-            ("ProductKey", product_key, 1, 20),
-            ("DeviceName", device_name, 4, 32),
+            ("product_key", product_key, 1, 20),
+            ("device_name", device_name, 4, 32),
             ("tail", tail, 1, 128),
         ):
             if not isinstance(text, str):
@@ -193,9 +189,10 @@ class Gateway:
                 raise ValueError("{}: expected {} to {} characters".format(what, least, most))
         for byte in (product_key + device_name).encode():
             if byte in b"/+#\0":
-                raise ValueError("ProductKey, DeviceName: expected none of / + #")
-        root = "/{}/{}{}" if tail.startswith("/") else "/sys/{}/{}/{}"
-        return root.format(product_key, device_name, tail)
+                raise ValueError("product_key, device_name: expected none of / + #")
+        root = "" if tail[0] == "/" else "/sys"
+        slash = "" if tail[0] == "/" else "/"
+        return "{}/{}/{}{}{}".format(root, product_key, device_name, slash, tail)
 
     def publish(self, product_key, device_name, tail, payload, qos=0):
         """Publish for a sub-device that is online. See `topic` for `tail`, `Session.publish`.
@@ -225,30 +222,3 @@ class Gateway:
 
 def late(payload, left):
     """Read a reply that nobody waits for any more; see `Session.readers`."""
-
-
-# --- phases: what each needs is loaded for it, and unloaded after
-
-
-def _begin(gateway, online, name, args):
-    from .talk import Talk
-
-    gateway._talk = Talk(gateway)
-    try:
-        return _call(gateway._talk, online, name, args)
-    finally:
-        gateway._talk = None
-
-
-def _call(talk, online, name, args):
-    if online:
-        from . import online as module
-    else:
-        from . import steps as module
-    return getattr(module, name)(talk, *args)
-
-
-def _notice(gateway, topic, payload):
-    from .notices import handle
-
-    return handle(gateway, topic, payload)

@@ -3,7 +3,7 @@
 SPEC "Error messages"; platform docs "Error codes for devices".
 """
 
-from ..errors import BusyError, RefusedError
+from .. import BusyError, RefusedError
 
 # One line a code. Text in one piece takes less heap than a table, and is looked at rarely.
 _ADVICE = """\

@@ -7,32 +7,24 @@ the same reason what registers, what stores and what signs are not loaded togeth
 
 from micropython import const
 
-from .. import log, phase, time
+from .. import phase, time
 from .store import PAGE
 from .talk import batches, report
 
 _BATCH = const(10)
-_NO_TOPOLOGY = const(6401)
-_STALE = (401, 6287)  # signed with a DeviceSecret that is not the latest
 
 
 def bring_online(talk, subdevices, each):
     """See `Gateway.bring_online`."""
     if subdevices is None:
         return _run(talk, _stored(talk, None), each)
-    phase(_check, talk, subdevices)
+    phase("gateway.subdevices.check", talk.gateway.session, subdevices)
     return _run(talk, _listed(talk, subdevices), each)
 
 
 def reconnected(talk, each):
     """See `Gateway.reconnected`."""
-    return _run(talk, _stored(talk, talk.gateway.marked), each)
-
-
-def _check(talk, subdevices):
-    from .subdevices import check
-
-    check(subdevices, talk.own)
+    return _run(talk, _stored(talk, talk.gateway.marks), each)
 
 
 def _listed(talk, subdevices):
@@ -65,7 +57,7 @@ def _run(talk, found, each):
     count = 0
     first = None
     for batch, known in found:
-        if wait and any([gateway.marked(known[names][0]) for names in known]):
+        if wait and any([gateway.marks(known[names][0]) for names in known]):
             talk.pause(wait)
             wait = 0
         failed = _bring(talk, batch, known)
@@ -80,41 +72,10 @@ def _bring(talk, batch, known):
     """Bring a batch online: dict of errors. known: what `Store.find` gives for it."""
     new = [names for names in batch if names not in known]
     if not new:
-        from . import signed  # noqa: F401 - stays: most likely it is all that the others need
+        from .signed import sign_in  # stays loaded: most likely it is all that the others need
 
-        return _sign_in(talk, batch, new, known)
-    failed = phase(_register, talk, new, known)
+        return sign_in(talk, batch, new, known)
+    failed = phase("gateway.registration.register", talk, new, known)
     batch = [names for names in batch if names in known]
-    failed.update(phase(_sign_in, talk, batch, new, known))
+    failed.update(phase("gateway.signed.sign_in", talk, batch, new, known))
     return failed
-
-
-def _register(talk, batch, known):
-    from .registration import register
-
-    return register(talk, batch, known)
-
-
-def _sign_in(talk, batch, new, known):
-    # Each of these gives the errors of those that failed.
-    from .signed import add, log_in
-
-    failed = add(talk, [names for names in batch if names in new], known)
-    failed.update(log_in(talk, [names for names in batch if names not in failed], known))
-    lost = _take(failed, (_NO_TOPOLOGY,))
-    failed.update(add(talk, lost, known))
-    stale = _take(failed, _STALE)
-    if stale:
-        log("gateway: {} DeviceSecrets are no longer valid: registering".format(len(stale)))
-        failed.update(phase(_register, talk, stale, known))
-        failed.update(add(talk, [names for names in stale if names not in failed], known))
-    again = [names for names in lost + stale if names not in failed]
-    failed.update(log_in(talk, again, known))
-    return failed
-
-
-def _take(failed, codes):
-    taken = [names for names in failed if failed[names].code in codes]
-    for names in taken:
-        del failed[names]
-    return taken

@@ -2,8 +2,7 @@
 
 from micropython import const
 
-from .. import binascii, json, os
-from ..errors import StoreError
+from .. import StoreError, binascii, json, os
 from .store import NEW, PAGE, PAGES, add, hexed, places
 
 _MOST = const(64)  # characters of a DeviceSecret
@@ -58,9 +57,7 @@ def save(store, batch, known):
 
 
 def _put(store, number, places, batch, known):
-    _write(store, 
-        number, {p: "{} {} {}".format(*places[p], batch[places[p]]) for p in places}
-    )
+    _write(store, number, {p: "{} {} {}".format(*places[p], batch[places[p]]) for p in places})
     for place in places:
         names = places[place]
         known[names] = (number * PAGE + place, batch[names])

@@ -2,11 +2,40 @@
 
 from micropython import const
 
-from .. import time
+from .. import log, phase, time
 from ..credentials import sign
 
 _SIGNED = const(5)  # the platform takes 50 to log in, but each is 250 bytes of a request
+_NO_TOPOLOGY = const(6401)
 _EPOCH_2000 = const(946684800)
+
+
+def sign_in(talk, batch, new, known):
+    """Bring online those of `batch` that have a certificate: dict of errors.
+
+    new: who has been registered just now, and is in no topology. Those that the platform does not
+    know in the topology are added; those whose certificate is not valid any more registered.
+    """
+    # Each of these gives the errors of those that failed.
+    failed = add(talk, [names for names in batch if names in new], known)
+    failed.update(login(talk, [names for names in batch if names not in failed], known))
+    lost = _take(failed, (_NO_TOPOLOGY,))
+    failed.update(add(talk, lost, known))
+    stale = _take(failed, (401, 6287))  # signed with a DeviceSecret that is not the latest
+    if stale:
+        log("gateway: {} DeviceSecrets are no longer valid: registering".format(len(stale)))
+        failed.update(phase("gateway.registration.register", talk, stale, known))
+        failed.update(add(talk, [names for names in stale if names not in failed], known))
+    again = [names for names in lost + stale if names not in failed]
+    failed.update(login(talk, again, known))
+    return failed
+
+
+def _take(failed, codes):
+    taken = [names for names in failed if failed[names].code in codes]
+    for names in taken:
+        del failed[names]
+    return taken
 
 
 def add(talk, batch, known):
@@ -19,7 +48,7 @@ def add(talk, batch, known):
     return talk.settle(ask, batch, _SIGNED)
 
 
-def log_in(talk, batch, known):
+def login(talk, batch, known):
     """Log in, one by one where a batch is refused: the platform takes all or nothing."""
     gateway = talk.gateway
 
@@ -32,10 +61,10 @@ def log_in(talk, batch, known):
         return {}
 
     for names in batch:
-        gateway.set_mark(known[names][0], True)  # wanted, should the connection break meanwhile
+        gateway.marks(known[names][0], True)  # wanted, should the connection break meanwhile
     failed = talk.settle(ask, batch, _SIGNED)
     for names in failed:
-        gateway.set_mark(known[names][0], False)
+        gateway.marks(known[names][0], False)
     return failed
 
 

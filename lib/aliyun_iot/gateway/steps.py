@@ -2,8 +2,7 @@
 
 from micropython import const
 
-from .. import phase
-from ..errors import ConfigError
+from .. import ConfigError, phase
 from ..records import is_secret
 from .subdevices import check, names_of
 from .talk import batches, report
@@ -24,7 +23,7 @@ def register(talk, subdevices, each):
 
 def product_register(talk, subdevices, product_secret, each):
     """Register with the ProductSecret."""
-    from .registration import product_register
+    from .taking import product_register
 
     if not is_secret(product_secret):
         raise ValueError("product_secret: expected 1 to 64 printable characters, no space")
@@ -32,7 +31,7 @@ def product_register(talk, subdevices, product_secret, each):
 
 
 def certified(talk, step, subdevices, each):
-    """Do `step` of `signed`, "add" or "log_in", for sub-devices that have a certificate."""
+    """Do `step` of `signed`, "add" or "login", for sub-devices that have a certificate."""
     from . import signed
 
     def work(batch):
@@ -71,16 +70,10 @@ def named(talk, tail, subdevices, each):
 
 def forget(talk, subdevices):
     """Remove certificates."""
-    check(subdevices, talk.own)
+    check(talk.gateway.session, subdevices)
     for batch in batches(subdevices, _BATCH):
         mark(talk, batch, False)
-        phase(_remove, talk.store, batch)
-
-
-def _remove(store, batch):
-    from .saving import remove
-
-    remove(store, batch)
+        phase("gateway.saving.remove", talk.store, batch)
 
 
 def topology(talk, each):
@@ -113,11 +106,11 @@ def mark(talk, batch, online):
     """Note who is to be online after a reconnect."""
     known = talk.store.find(batch)
     for names in known:
-        talk.gateway.set_mark(known[names][0], online)
+        talk.gateway.marks(known[names][0], online)
 
 
 def _each_batch(talk, subdevices, work, each):
-    check(subdevices, talk.own)
+    check(talk.gateway.session, subdevices)
     first = None
     for batch in batches(subdevices, _BATCH):
         first = first or report(batch, work(batch), each)

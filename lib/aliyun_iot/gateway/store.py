@@ -16,8 +16,7 @@ order, all of them at the worst.
 
 from micropython import const
 
-from .. import binascii, errno, json, log, os, phase
-from ..errors import StoreError
+from .. import StoreError, binascii, errno, json, log, os, phase
 
 PAGE = const(30)
 PAGES = const(67)  # 2,010 places: a gateway has at most 2,000 sub-devices (platform docs "Limits")
@@ -114,7 +113,7 @@ class Store:
             pass  # there is no folder yet
         self.searched = self.pages  # see `find`
         if self.successors:
-            phase(_adopt, self)
+            phase("gateway.saving.adopt", self)
 
     def path(self, number):
         """The file of a page."""
@@ -131,7 +130,7 @@ class Store:
             if e.args[0] != errno.ENOENT:
                 raise
         except (ValueError, IndexError, UnicodeError):
-            log(path + ": damaged")
+            log(path + ": damaged, its sub-devices register again")
         return None
 
     def page(self, number):
@@ -190,9 +189,3 @@ def add(crc, text):
 def hexed(crc):
     """As a page carries it: str."""
     return "{:08x}".format(crc & 0xFFFFFFFF)
-
-
-def _adopt(store):
-    from .saving import adopt
-
-    adopt(store)

@@ -8,10 +8,10 @@ from ..records import is_device_name, is_product_key
 _MOST = const(2000)  # sub-devices of one gateway, platform docs "Limits"
 
 
-def check(subdevices, own):
+def check(session, subdevices):
     """Refuse a list of sub-devices that cannot be right, before anything is sent.
 
-    own: the gateway's own (ProductKey, DeviceName). Raises TypeError or ValueError naming the
+    session: the gateway's own. Raises TypeError or ValueError naming the
     entry and what was expected. Doubles are looked for with a filter of a byte for each; what the
     filter suspects is compared in full.
     """
@@ -37,7 +37,7 @@ def check(subdevices, own):
             wrong = "ProductKey: expected 1 to 20 letters and digits"
         elif not is_device_name(names[1]):
             wrong = "DeviceName: expected 4 to 32 of letters, digits, - _ @ . :"
-        elif names == own:
+        elif names == (session.product_key, session.device_name):
             wrong = "it is the gateway itself"
         else:
             bit = binascii.crc32(" ".join(names).encode()) % (count * 8)

@@ -11,8 +11,18 @@ pieces come. Each object in a list is handed on and forgotten, the rest is kept 
 
 from micropython import const
 
-from .. import gc, json, log, phase, time
-from ..errors import BusyError, NetworkError, ProtocolError, RefusedError, Retryable
+from .. import (
+    BusyError,
+    NetworkError,
+    ProtocolError,
+    RefusedError,
+    Retryable,
+    gc,
+    json,
+    log,
+    phase,
+    time,
+)
 from . import late
 from .store import Store
 
@@ -23,45 +33,54 @@ _PIECE = const(1024)  # bytes of one object of a reply, and of everything outsid
 _DEEP = const(30)
 
 
+def begin(gateway, what, args):
+    """Do `what`, a function of this package, with the conversation it needs, and `args`."""
+    gateway.talk = Talk(gateway)
+    try:
+        return phase(what, gateway.talk, *args)
+    finally:
+        gateway.talk = None
+
+
 class Talk:
     """The conversation itself. gateway: the Gateway, whose session and settings it goes by."""
 
     def __init__(self, gateway):
         self.gateway = gateway
-        self.own = (gateway.session.product_key, gateway.session.device_name)
         self.store = Store()
 
-    def settle(self, ask, batch, size):
+    def settle(self, ask, batch, size, failed=None):
         """Ask for `size` at a time, then one by one what was refused or left out: dict of errors.
 
         ask: called with a list of sub-devices; gives a dict of those that failed to their error,
         None being one that the answer left out; raises RefusedError for all of them.
         """
-        failed = {}
+        failed = {} if failed is None else failed
         for at in range(0, len(batch), size):
-            self._settle(ask, batch[at : at + size], failed)
+            part = batch[at : at + size]
+            error = None
+            try:
+                wrong = self.insist(ask, part)
+            except RefusedError as e:
+                wrong = part
+                error = e
+            for names in wrong:
+                if len(part) > 1 and (error or not wrong[names]):
+                    self.settle(ask, [names], 1, failed)
+                else:
+                    failed[names] = (
+                        error
+                        or wrong[names]
+                        or ProtocolError("{}/{}: left out of the answer".format(*names))
+                    )
         return failed
 
-    def _settle(self, ask, group, failed):
-        alone = len(group) == 1
-        try:
-            parts = self.insist(ask, group)
-        except RefusedError as e:
-            parts = {names: e if alone else None for names in group}
-        for names in parts:
-            if parts[names] is None and not alone:
-                self._settle(ask, [names], failed)
-            else:
-                failed[names] = parts[names] or ProtocolError(
-                    "{}/{}: left out of the answer".format(*names)
-                )
-
-    def insist(self, ask, group):
-        """What ask(group) gives, asked up to `Gateway.tries` times."""
+    def insist(self, ask, batch):
+        """What ask(batch) gives, asked up to `Gateway.tries` times."""
         left = self.gateway.tries
         while True:
             try:
-                return ask(group)
+                return ask(batch)
             except Retryable as e:
                 left -= 1
                 if not left or not self.gateway.session.sock:
@@ -74,18 +93,18 @@ class Talk:
         """Do nothing for `ms` milliseconds; the connection is kept alive."""
         self.gateway.session.until(bool, ms)  # which is never true
 
-    def ask(self, tail, group, entries, opening="[", closing="]", entry=None):
-        """One request and its reply: the reply's data, whose lists are empty; see `_replies`.
+    def ask(self, tail, batch, entries, opening="[", closing="]", entry=None):
+        """One request and its reply: the reply's data, whose lists are empty; see `_reply`.
 
-        group: whom it is for. entries, opening, closing: see `_request`.
+        batch: whom it is for. entries, opening, closing: see `_request`.
         Raises Retryable or RefusedError.
         """
         gateway = self.gateway
         session = gateway.session
         if tail.startswith("combine"):
-            topic = "/ext/session/{}/{}/{}".format(self.own[0], self.own[1], tail)
+            topic = "/ext/session/{}/{}/{}".format(session.product_key, session.device_name, tail)
             method = None
-            cost = max(_REQUEST_MS, _LOGIN_MS * len(group))
+            cost = max(_REQUEST_MS, _LOGIN_MS * len(batch))
         else:
             topic = session.topic(tail)
             method = tail.replace("/", ".")
@@ -97,10 +116,10 @@ class Talk:
         if 0 < wait <= 1000:
             time.sleep_ms(wait)
         result = [0]
-        reply = _replies(str(gateway.number), entry, result)
+        reply = _reply(str(gateway.number), entry, result)
         next(reply)
-        topic_reply = (topic + "_reply").encode()
-        session.readers[topic_reply] = lambda piece, left: reply.send((piece, left))
+        replies = topic.encode() + b"_reply"
+        session.readers[replies] = lambda piece, left: reply.send((piece, left))
         try:
             session.publish(topic, payload)
             payload = None
@@ -111,19 +130,12 @@ class Talk:
                 session.until(lambda: len(result) > 1, gateway.timeout)
         finally:
             reply.close()
-            session.readers[topic_reply] = late
+            session.readers[replies] = late
         if len(result) == 1:
             raise NetworkError(tail + ": no answer in time")
         if result[1] != 200:
-            raise phase(refused, tail, result[1], group)
+            raise phase("gateway.codes.refusal", tail, result[1], batch)
         return result[2]
-
-
-def refused(tail, code, group):
-    """The exception for the platform's `code`; see `codes.refusal`. For a phase."""
-    from .codes import refusal
-
-    return refusal(tail, code, group)
 
 
 def batches(subdevices, size):
@@ -168,7 +180,7 @@ def _request(number, opening, entries, closing, method):
     return out
 
 
-def _replies(number, entry, result):
+def _reply(number, entry, result):
     """Read what comes on a reply's topic until it is the reply to request `number`, a str.
 
     A generator, which is sent (piece, bytes still to come), see `Session.readers`. entry: called
