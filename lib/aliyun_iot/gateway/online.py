@@ -8,10 +8,10 @@ the same reason what registers, what stores and what signs are not loaded togeth
 from micropython import const
 
 from .. import phase, time
-from .store import PAGE
 from .talk import batches, report
 
 _BATCH = const(10)
+_PAGE = const(30)  # as in `store`
 
 
 def bring_online(talk, subdevices, each):
@@ -19,7 +19,8 @@ def bring_online(talk, subdevices, each):
     if subdevices is None:
         return _run(talk, _stored(talk, None), each)
     phase("gateway.subdevices.check", talk.gateway.session, subdevices)
-    return _run(talk, _listed(talk, subdevices), each)
+    found = ((batch, talk.store.find(batch)) for batch in batches(subdevices, _BATCH))
+    return _run(talk, found, each)
 
 
 def reconnected(talk, each):
@@ -27,17 +28,12 @@ def reconnected(talk, each):
     return _run(talk, _stored(talk, talk.gateway.marks), each)
 
 
-def _listed(talk, subdevices):
-    for batch in batches(subdevices, _BATCH):
-        yield batch, talk.store.find(batch)
-
-
 def _stored(talk, wanted):
     place = 0
-    while place < talk.store.pages * PAGE:
+    while place < talk.store.pages * _PAGE:
         batch = []
         known = {}
-        end = (place // PAGE + 1) * PAGE
+        end = (place // _PAGE + 1) * _PAGE
         while place < end and len(batch) < _BATCH:
             entry = talk.store.at(place) if not wanted or wanted(place) else None
             if entry:

@@ -20,7 +20,7 @@ def register(talk, batch, known):
         if not isinstance(data, list):
             raise ProtocolError("registration: no list in the answer")
         phase("gateway.saving.save", talk.store, secrets, known)
-        return {names: None for names in batch if names not in secrets}
+        return dict.fromkeys([names for names in batch if names not in secrets])
 
     return talk.settle(ask, batch, _BATCH)
 
@@ -38,7 +38,7 @@ def keeper(batch, secrets, codes):
     what nobody asked for is left out.
     """
 
-    def keep(entry):
+    def entry(entry):
         if entry is None:
             secrets.clear()
             codes.clear()
@@ -53,4 +53,4 @@ def keeper(batch, secrets, codes):
         if type(code) is int:
             codes[names] = code
 
-    return keep
+    return entry

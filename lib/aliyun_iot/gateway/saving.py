@@ -3,8 +3,12 @@
 from micropython import const
 
 from .. import StoreError, binascii, json, os
-from .store import NEW, PAGE, PAGES, add, hexed, places
+from .store import add, in_order
 
+_PAGE = const(30)  # as in `store`
+_PAGES = const(
+    67
+)  # 2,010 places: a gateway has at most 2,000 sub-devices (platform docs "Limits")
 _MOST = const(64)  # characters of a DeviceSecret
 
 
@@ -13,10 +17,10 @@ def adopt(store):
     for number in list(store.successors):
         path = store.path(number)
         try:
-            if not store.load(path + NEW):
+            if not store.load(path + ".new"):
                 store.successors.remove(number)
                 continue
-            os.rename(path + NEW, path)
+            os.rename(path + ".new", path)
             store.successors.remove(number)
         except OSError:
             pass  # a flash that cannot be written can still be read: go on with what it holds
@@ -34,44 +38,43 @@ def save(store, batch, known):
         if not isinstance(secret, str) or not 0 < len(secret) <= _MOST or " " in secret:
             del batch[names]
     new = [names for names in batch if names not in known]
-    for number in {known[names][0] // PAGE for names in batch if names in known}:
-        places = {}
-        for names in batch:
-            if names in known and known[names][0] // PAGE == number:
-                places[known[names][0] % PAGE] = names
-        _put(store, number, places, batch, known)
+    old = [names for names in batch if names in known]
+    while old:
+        number = known[old[0]][0] // _PAGE
+        places = {known[n][0] % _PAGE: n for n in old if known[n][0] // _PAGE == number}
+        old = [names for names in old if names not in places.values()]
+        _write(store, number, places, batch, known)
     # The last page with room, then new pages; once there can be no more, any with room.
     start = max(store.pages - 1, 0)
-    for ahead in range(PAGES):
+    for ahead in range(_PAGES):
         if not new:
             return
-        number = (start + ahead) % PAGES
+        number = (start + ahead) % _PAGES
         places = {}
         for place, taken in enumerate(store.page(number).at):
             if new and not taken:
                 places[place] = new.pop(0)
         if places:
-            _put(store, number, places, batch, known)
+            _write(store, number, places, batch, known)
     if new:
-        raise StoreError("{}: no room for more than {}".format(store.folder, PAGE * PAGES))
-
-
-def _put(store, number, places, batch, known):
-    _write(store, number, {p: "{} {} {}".format(*places[p], batch[places[p]]) for p in places})
-    for place in places:
-        names = places[place]
-        known[names] = (number * PAGE + place, batch[names])
+        raise StoreError("{}: no room for more than {}".format(store.folder, _PAGE * _PAGES))
 
 
 def remove(store, batch):
     """Forget the certificates of `batch`, a list of (ProductKey, DeviceName)."""
-    places = [place for place, _ in store.find(batch).values()]
-    for number in {place // PAGE for place in places}:
-        _write(store, number, {p % PAGE: None for p in places if p // PAGE == number})
+    old = [at for at, _ in store.find(batch).values()]
+    while old:
+        number = old[0] // _PAGE
+        places = {at % _PAGE: None for at in old if at // _PAGE == number}
+        old = [at for at in old if at // _PAGE != number]
+        _write(store, number, places, {}, {})
 
 
-def _write(store, number, changes):
-    """Replace a page by one with changes: dict of place in it to text, None being nothing."""
+def _write(store, number, places, batch, known):
+    """Replace a page by one with changes.
+
+    places: dict of place in it to who is there now, None being nobody. batch, known: as of `save`.
+    """
     page = store.page(number)
     path = store.path(number)
     if not store.pages:
@@ -81,30 +84,36 @@ def _write(store, number, changes):
             pass  # it is there; or the write that follows says what is wrong
     try:
         if number in store.successors:
-            os.rename(path + NEW, path)
+            os.rename(path + ".new", path)
             store.successors.remove(number)
         crc = whole = 0
         mark = "{"
-        with open(path + NEW, "wb") as file:
-            for place in places():
-                text = changes[place] if place in changes else page.text(place)
+        with open(path + ".new", "wb") as file:
+            for place in in_order():
+                names = places.get(place)
+                text = names and " ".join(names) + " " + batch[names]
+                if place not in places:
+                    text = page.text(place)
                 if text:
                     crc = add(crc, str(place) + text)
-                    piece = '{}"{}": {}'.format(mark, place, json.dumps(text))
+                    piece = mark + '"' + str(place) + '": ' + json.dumps(text)
                     file.write(piece)
                     whole = add(whole, piece)
                     mark = ", "
-            piece = '{}"check": "{}"}}'.format(mark, hexed(crc))
+            piece = mark + '"check": "{:08x}"}}'.format(crc)
             file.write(piece)
             whole = add(whole, piece)
-        _prove(path + NEW, path, whole)
-        os.rename(path + NEW, path)
+        _prove(path + ".new", path, whole)
+        os.rename(path + ".new", path)
         _prove(path, path, whole)
     except OSError as e:
         raise StoreError("{}: cannot be written (error {})".format(path, e.args[0]))
     finally:
-        store.release()
+        store.close()
     store.pages = max(store.pages, number + 1)
+    for place in places:
+        if places[place]:
+            known[places[place]] = (number * _PAGE + place, batch[places[place]])
 
 
 def _prove(path, name, expected):

@@ -9,6 +9,15 @@ _SIGNED = const(5)  # the platform takes 50 to log in, but each is 250 bytes of 
 _NO_TOPOLOGY = const(6401)
 _EPOCH_2000 = const(946684800)
 
+_ADD = (
+    '{{"deviceName":"{1}","productKey":"{0}","sign":"{3}","signmethod":"{5}",'
+    '"timestamp":"{2}","clientId":"{0}.{1}"}}'
+)
+_LOGIN = (
+    '{{"productKey":"{0}","deviceName":"{1}","clientId":"{0}.{1}","timestamp":"{2}",'
+    '"signMethod":"{4}","sign":"{3}","cleanSession":"true"}}'
+)
+
 
 def sign_in(talk, batch, new, known):
     """Bring online those of `batch` that have a certificate: dict of errors.
@@ -41,8 +50,8 @@ def _take(failed, codes):
 def add(talk, batch, known):
     """Add to the topology, one by one where a batch is refused: dict of errors."""
 
-    def ask(group):
-        talk.ask("thing/topo/add", group, for_topology(talk, group, known))
+    def ask(batch):
+        talk.ask("thing/topo/add", batch, _entries(talk, batch, known, _ADD))
         return {}
 
     return talk.settle(ask, batch, _SIGNED)
@@ -52,12 +61,12 @@ def login(talk, batch, known):
     """Log in, one by one where a batch is refused: the platform takes all or nothing."""
     gateway = talk.gateway
 
-    def ask(group):
-        entries = for_login(talk, group, known)
-        if len(group) == 1:
-            talk.ask("combine/login", group, entries, "", "")
+    def ask(batch):
+        entries = _entries(talk, batch, known, _LOGIN)
+        if len(batch) == 1:
+            talk.ask("combine/login", batch, entries, "", "")
         else:
-            talk.ask("combine/batch_login", group, entries, '{"deviceList":[', "]}")
+            talk.ask("combine/batch_login", batch, entries, '{"deviceList":[', "]}")
         return {}
 
     for names in batch:
@@ -68,36 +77,19 @@ def login(talk, batch, known):
     return failed
 
 
-def for_topology(talk, group, known):
-    """Entries of topo/add. known: what `Store.find` gives for them."""
-    text = '{{"deviceName":"{}","productKey":"{}","sign":"{}","signmethod":"{}",'
-    text += '"timestamp":"{}","clientId":"{}"}}'
-    stamp = timestamp()
+def _entries(talk, batch, known, text):
+    """Entries of a request. known: what `Store.find` gives for them. text: of one."""
+    now = timestamp()
     method = talk.gateway.sign_method
-    for names in group:
-        client, signed = _signed(names, known, method, stamp)
-        yield text.format(names[1], names[0], signed, spelled(method), stamp, client)
-
-
-def for_login(talk, group, known):
-    """Entries of login and batch_login; see `for_topology`."""
-    text = '{{"productKey":"{}","deviceName":"{}","clientId":"{}","timestamp":"{}",'
-    text += '"signMethod":"{}","sign":"{}","cleanSession":"true"}}'
-    stamp = timestamp()
-    method = talk.gateway.sign_method
-    for names in group:
-        client, signed = _signed(names, known, method, stamp)
-        yield text.format(names[0], names[1], client, stamp, method, signed)
-
-
-def _signed(names, known, method, stamp):
-    params = {
-        "clientId": names[0] + "." + names[1],
-        "deviceName": names[1],
-        "productKey": names[0],
-        "timestamp": stamp,
-    }
-    return params["clientId"], sign(method, known[names][1], params)
+    for names in batch:
+        params = {
+            "clientId": names[0] + "." + names[1],
+            "deviceName": names[1],
+            "productKey": names[0],
+            "timestamp": now,
+        }
+        signed = sign(method, known[names][1], params)
+        yield text.format(names[0], names[1], now, signed, method, spelled(method))
 
 
 def spelled(method):
@@ -107,4 +99,4 @@ def spelled(method):
 
 def timestamp():
     """Unix milliseconds, str. The chip counts seconds from 2000, the unix port from 1970."""
-    return "{}000".format(time.time() + (_EPOCH_2000 if time.gmtime(0)[0] == 2000 else 0))
+    return str((time.time() + (_EPOCH_2000 if time.gmtime(0)[0] == 2000 else 0)) * 1000)

@@ -52,7 +52,7 @@ def named(talk, tail, subdevices, each):
 
     def ask(group):
         entries = by_name(group)
-        if not tail.startswith("combine"):
+        if tail[0] != "c":  # combine/...
             talk.ask(tail, group, entries)
         elif len(group) == 1:
             talk.ask(tail, group, entries, "", "")

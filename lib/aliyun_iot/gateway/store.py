@@ -18,16 +18,14 @@ from micropython import const
 
 from .. import StoreError, binascii, errno, json, log, os, phase
 
-PAGE = const(30)
-PAGES = const(67)  # 2,010 places: a gateway has at most 2,000 sub-devices (platform docs "Limits")
-NEW = ".new"
+_PAGE = const(30)
 
 
-def places():
+def in_order():
     """The places of a page in the order of their names, which the check goes by."""
     for digit in range(10):
         yield digit
-        if 0 < digit * 10 < PAGE:
+        if 0 < digit * 10 < _PAGE:
             yield from range(digit * 10, digit * 10 + 10)
 
 
@@ -38,8 +36,8 @@ class Page:
     """
 
     def __init__(self, data=None):
-        self.at = [0] * PAGE
-        self._data = data
+        self.at = [0] * _PAGE
+        self.data = data
         if data is None:
             return  # an empty page
         check = None
@@ -54,18 +52,18 @@ class Page:
                 self.at[int(data[at + 1 : end])] = start
             at = data.find(b'"', stop + 1)
         crc = 0
-        for place in places():
+        for place in in_order():
             text = self.text(place)
             if text:
                 if text.count(" ") != 2:
                     raise ValueError
                 crc = add(crc, str(place) + text)
-        if check != hexed(crc).encode():
+        if check != b"%08x" % crc:
             raise ValueError
 
     def _stop(self, start):
         """Where the text that begins at `start` ends: at a quotation mark that is not escaped."""
-        data = self._data
+        data = self.data
         stop = data.find(b'"', start)
         while start and stop >= start:
             before = stop - 1
@@ -79,13 +77,13 @@ class Page:
     def text(self, place):
         """What is at a place of the page: "ProductKey DeviceName DeviceSecret", or None."""
         start = self.at[place]
-        return json.loads(self._data[start - 1 : self._stop(start) + 1]) if start else None
+        return json.loads(self.data[start - 1 : self._stop(start) + 1]) if start else None
 
     def place(self, names):
         """Where a sub-device is: its place in the page, or None."""
-        if self._data is None:
+        if self.data is None:
             return None
-        start = self._data.find('"{} {} '.format(*names).encode()) + 1
+        start = self.data.find(b'"%s ' % " ".join(names).encode()) + 1
         return self.at.index(start) if start else None
 
 
@@ -99,7 +97,7 @@ class Store:
 
     def __init__(self):
         self.pages = 0  # how many there are; any of them may be empty or damaged
-        self._at = 0  # where something was found last
+        self._start = 0  # where something was found last
         self._page = None
         self._number = -1  # of that page
         self.successors = set()  # pages whose successor, complete, could not take their place
@@ -107,7 +105,7 @@ class Store:
             for entry in os.ilistdir(self.folder):
                 if entry[0][:2].isdigit():
                     self.pages = max(self.pages, int(entry[0][:2]) + 1)
-                    if entry[0].endswith(NEW):
+                    if entry[0].endswith(".new"):
                         self.successors.add(int(entry[0][:2]))
         except OSError:
             pass  # there is no folder yet
@@ -140,8 +138,8 @@ class Store:
         it.
         """
         if self._number != number:
-            self.release()
-            path = self.path(number) + (NEW if number in self.successors else "")
+            self.close()
+            path = self.path(number) + (".new" if number in self.successors else "")
             try:
                 self._page = self.load(path) or Page()
             except OSError:
@@ -149,14 +147,14 @@ class Store:
             self._number = number
         return self._page
 
-    def release(self):
+    def close(self):
         """Forget the page in memory: it is about to change, or its room is wanted."""
         self._page = None
         self._number = -1
 
     def at(self, place):
         """Who is at a place: (ProductKey, DeviceName, DeviceSecret), or None."""
-        text = self.page(place // PAGE).text(place % PAGE)
+        text = self.page(place // _PAGE).text(place % _PAGE)
         return text and tuple(text.split(" "))
 
     def find(self, batch):
@@ -166,7 +164,7 @@ class Store:
         `searched` hold what was saved meanwhile: a list without doubles has nobody in them.
         """
         found = {}  # type: dict
-        start = self._at
+        start = self._start
         count = min(self.searched, self.pages)
         for ahead in range(count):
             if len(found) == len(batch):
@@ -176,16 +174,11 @@ class Store:
             for names in batch:
                 place = page.place(names)
                 if place is not None and names not in found:
-                    found[names] = (number * PAGE + place, page.text(place).split(" ")[2])
-                    self._at = number
+                    found[names] = (number * _PAGE + place, page.text(place).split(" ")[2])
+                    self._start = number
         return found
 
 
 def add(crc, text):
     """CRC-32 of what `crc` is of, and `text`, str, behind it."""
     return binascii.crc32(text.encode(), crc)
-
-
-def hexed(crc):
-    """As a page carries it: str."""
-    return "{:08x}".format(crc & 0xFFFFFFFF)

@@ -101,7 +101,7 @@ class Talk:
         """
         gateway = self.gateway
         session = gateway.session
-        if tail.startswith("combine"):
+        if tail[0] == "c":  # combine/...
             topic = "/ext/session/{}/{}/{}".format(session.product_key, session.device_name, tail)
             method = None
             cost = max(_REQUEST_MS, _LOGIN_MS * len(batch))
