@@ -10,7 +10,7 @@ from ..credentials import sign
 from .registration import keeper
 from .signed import spelled
 
-_SIGNED = const(5)
+_SIGNED = const(3)  # as in `signed`
 _TAIL = "thing/proxy/provisioning/product_register"
 
 
