@@ -7,7 +7,7 @@ from ..records import is_secret
 from .subdevices import check, names_of
 from .talk import batches, report
 
-_BATCH = const(10)
+_BATCH = const(6)  # as in `online`
 
 
 def register(talk, subdevices, each):
