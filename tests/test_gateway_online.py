@@ -82,6 +82,16 @@ def test_a_refused_sub_device_does_not_keep_the_others_offline(on_device: OnDevi
     assert errors == {"sensor-0001": 6100, "sensor-0002": 6204, "sensor-0003": 522}
 
 
+def test_each_may_use_the_gateway_for_others_on_the_list(on_device: OnDevice) -> None:
+    # What it stores meanwhile must neither be overwritten nor registered a second time.
+    got = talk(on_device, ["inside", sensors(40), "login", sensors(0)], ["stored"])
+    assert (got["results"], len(got["each"])) == ([40, 40], 40)
+    got = talk(on_device, ["inside", sensors(40), "register", sensors(3, 37)], ["stored"])
+    assert got["results"] == [40, 40]
+    asked = [entry["deviceName"] for each in requests(got, "sub/register") for entry in each]
+    assert len(asked) == len(set(asked)) == 40
+
+
 # --- reconnect
 
 

@@ -77,9 +77,11 @@ class Session:
         self.sent.append([self.clock.now, topic, payload.decode()])
         if "/user/" in topic or "event" in topic or topic.endswith("_reply"):
             if topic.endswith("break"):
-                self.unacked = (topic, payload)
+                if qos:
+                    self.unacked = (topic, payload)
                 raise NetworkError("lost")
             return
+        assert (topic + "_reply").encode() in self.readers
         request = json.loads(payload)
         number = request["id"]
         edit = self.edits.pop(str(len(self.given) + 1), None)
@@ -199,6 +201,19 @@ def main(given):
             elif name == "stored":
                 kept = store.Store()
                 result = len([at for at in range(kept.pages * 30) if kept.at(at)])
+            elif name == "unacked":
+                session.unacked = ("/own", b"mine")
+                result = None
+            elif name == "break":
+                session.sock = None
+                result = None
+            elif name == "inside":  # calls from within another's `each`
+
+                def inside(key, name, error):
+                    calls.append([key, name, error and str(error)])
+                    getattr(gate, step[2])(pairs(step[3]))
+
+                result = gate.bring_online(pairs(step[1]), inside)
             elif name == "rules":
                 session.rules = step[1]
                 result = None
@@ -223,7 +238,7 @@ def main(given):
                 "notes": notes,
                 "inbox": [[topic.decode(), text.decode()] for topic, text in session.inbox],
                 "topics": [str(topic) for topic in session.topics],
-                "unacked": session.unacked is not None,
+                "unacked": session.unacked and session.unacked[0],
                 "now": clock.now,
             }
         )
