@@ -67,7 +67,8 @@ def test_a_package_file_lists_exactly_the_modules_that_exist(path: Path, gateway
 def test_no_module_of_a_device_imports_the_gateway() -> None:
     for name in SOURCES:
         if not name.startswith(GATEWAY):
-            assert not re.search(r"import .*gateway|gateway\.", (LIB / name).read_text("utf-8")), name
+            text = (LIB / name).read_text("utf-8")
+            assert not re.search(r"import .*gateway|gateway\.", text), name
 
 
 def test_the_manifest_freezes_exactly_the_modules_that_exist() -> None:

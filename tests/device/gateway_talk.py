@@ -209,7 +209,7 @@ def main(given):
                 result = None
             elif name == "inside":  # calls from within another's `each`
 
-                def inside(key, name, error):
+                def inside(key, name, error, step=step):
                     calls.append([key, name, error and str(error)])
                     getattr(gate, step[2])(pairs(step[3]))
 

@@ -193,7 +193,7 @@ def section(place: Place, quick: bool) -> Section:
         part.figures["heap.gateway.2000"] = found[2000]
     part.tables.append(
         Table(
-            "Least heap of a blank gateway that registers and brings sub-devices online, at rest included",
+            "Least heap of a blank gateway that brings sub-devices online, at rest included",
             ("sub-devices", "wK"),
             [(number(count), f"{heap:.2f}") for count, heap in found.items()],
         )
