@@ -64,6 +64,12 @@ def test_an_entry_that_is_too_long_is_left_out(on_device: OnDevice) -> None:
         assert got == [0, 0, [], None]
 
 
+def test_the_rest_of_an_answer_that_came_too_late_disturbs_nobody(on_device: OnDevice) -> None:
+    for got in read(on_device, count=200, stall=True):
+        assert (got[1], got[3]) == (200, None)
+        assert 200 < got[0] < 320  # those of the half that came in time twice
+
+
 def test_what_the_application_raises_reaches_it(on_device: OnDevice) -> None:
     for got in read(on_device, count=200, **{"raise": 50}):
         assert (got[0], got[3]) == (50, "the application's")

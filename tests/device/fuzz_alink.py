@@ -16,7 +16,11 @@ _FAILED = b'{"productKey":"pk","deviceName":"unit-2","errorDetail":{"code":6288,
 CORPUS = (
     b'{"code":200,"data":[' + _ENTRIES + b'],"id":"1","message":"success"}',
     b'{"id":"1","code":200,"data":[' + _ENTRIES * 1 + b", " + _ENTRIES * 1 + b"]}",
-    b'{"code":200,"data":{"successes":[' + _ENTRIES + b'],"failures":[' + _FAILED + b']},"id":"1"}',
+    b'{"code":200,"data":{"successes":['
+    + _ENTRIES
+    + b'],"failures":['
+    + _FAILED
+    + b']},"id":"1"}',
     b'{"code":6100,"data":{},"id":"1","message":"no such device"}',
     b'{"code":"200","data":[' + _FAILED * 1 + b'],"id":1}',
     b'{"id":"9","params":{"status":1,"subList":[' + _FAILED + b"]}}",
@@ -78,7 +82,7 @@ def parse(data):
     kind = len(data) % 3
     if kind == 0:
         failed = registration.register(conversation, NAMES[: 1 + len(data) % 2], {})
-        if failed and not isinstance(list(failed.values())[0], aliyun_iot.IotError):
+        if failed and not isinstance(next(iter(failed.values())), aliyun_iot.IotError):
             raise TypeError("an error that is none")
     elif kind == 1:
         steps.topology(conversation, lambda key, name: key + name)

@@ -15,7 +15,7 @@ import sys
 
 # All of it: what is loaded before a call stays, and can be given another clock.
 from aliyun_iot import IotError, NetworkError, gateway
-from aliyun_iot.gateway import online, registration, saving, signed, steps, store, taking, talk
+from aliyun_iot.gateway import online, signed, steps, store, taking, talk
 from ramflash import RamFlash, format_and_mount
 
 GATEWAY = ("a1GatewayKey", "gateway-1")
@@ -156,6 +156,7 @@ def main(given):
     store.Store.folder = "/ram/subdevices"
     clock = Clock()
     talk.time = online.time = gateway.time = clock
+    assert steps  # loaded, as are the others
     session = Session(clock, given.get("edits", {}), given.get("rules", []), given.get("secret"))
     if "timestamp" in given:
         signed.timestamp = lambda: given["timestamp"]

@@ -31,7 +31,7 @@ def reconnected(talk, each):
 def _stored(talk, wanted):
     place = 0
     while place < talk.store.pages * _PAGE:
-        batch = []
+        batch = []  # type: list
         known = {}
         end = (place // _PAGE + 1) * _PAGE
         while place < end and len(batch) < _BATCH:
@@ -53,7 +53,7 @@ def _run(talk, found, each):
     count = 0
     first = None
     for batch, known in found:
-        if wait and any([gateway.marks(known[names][0]) for names in known]):
+        if wait and any(gateway.marks(known[names][0]) for names in known):
             talk.pause(wait)
             wait = 0
         failed = _bring(talk, batch, known)

@@ -29,8 +29,8 @@ def adopt(store):
 def save(store, batch, known):
     """Store certificates durably: in a place of their own, or that of their older selves.
 
-    batch: dict of (ProductKey, DeviceName) to DeviceSecret; what cannot be one is taken out. known:
-    what `Store.find` gives for them; gets what is stored. Each page is written whole or not at
+    batch: dict of (ProductKey, DeviceName) to DeviceSecret; what cannot be one is taken out.
+    known: what `Store.find` gives for them; gets what is stored. Each page is written whole or not at
     all, and read back. Raises StoreError; pages written before are kept then.
     """
     for names in list(batch):

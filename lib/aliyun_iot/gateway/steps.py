@@ -78,27 +78,28 @@ def forget(talk, subdevices):
 
 def topology(talk, each):
     """Ask who is in the topology."""
-    seen = [0, None]  # how many; what `each` raised: not from within the session
+    seen = [0]  # how many
+    raised = []  # type: list  # by `each`: not from within the session
 
     def entry(found):
         if found is None:
             seen[0] = 0
             return
         names = names_of(found)
-        if names[0] and not seen[1]:
+        if names[0] and not raised:
             seen[0] += 1
             try:
                 each(names[0], names[1])
             # The application's own, whatever it is; raised again when the answer has been read.
             except Exception as e:
-                seen[1] = e
+                raised.append(e)
 
     def ask(group):
         talk.ask("thing/topo/get", group, group, "{", "}", entry)
 
     talk.insist(ask, ())
-    if seen[1]:
-        raise seen[1]
+    if raised:
+        raise raised[0]
     return seen[0]
 
 

@@ -119,7 +119,7 @@ class Talk:
         reply = _reply(str(gateway.number), entry, result)
         next(reply)
         replies = topic.encode() + b"_reply"
-        session.readers[replies] = lambda piece, left: reply.send((piece, left))
+        session.readers[replies] = lambda piece, left: reply and reply.send((piece, left))
         try:
             session.publish(topic, payload)
             payload = None
@@ -129,7 +129,7 @@ class Talk:
                 left = result[0]
                 session.until(lambda: len(result) > 1, gateway.timeout)
         finally:
-            reply.close()
+            reply = None  # the session may yet have the rest of a message for it
             session.readers[replies] = late
         if len(result) == 1:
             raise NetworkError(tail + ": no answer in time")
@@ -197,7 +197,7 @@ def _reply(number, entry, result):
         if tell:
             tell(None)
         frame = bytearray()
-        item = None  # the object in a list that is coming in
+        item = None  # type: bytearray | None  # the object in a list that is coming in
         outside = 0  # depth at which it lies
         depth = lists = 0  # lists: of each bracket that is open, whether it is a list
         quoted = escaped = spoilt = False
@@ -225,7 +225,7 @@ def _reply(number, entry, result):
                         item.append(byte)
                         if tell and len(item) < _PIECE:  # a longer one was cut off
                             try:
-                                tell(json.loads(item))
+                                tell(json.loads(bytes(item)))
                             except (ValueError, UnicodeError):
                                 pass  # no object at all
                         item = None
@@ -250,17 +250,17 @@ def _reply(number, entry, result):
         # Whole: json.loads would take a text that is cut off, before MicroPython 1.26.
         if not (spoilt or depth or quoted):
             try:
-                item = json.loads(frame)
-                if str(item["id"]) == number:
-                    code = int(item["code"])  # one sample in the documentation has it as text
+                answer = json.loads(bytes(frame))
+                if str(answer["id"]) == number:
+                    code = int(answer["code"])  # one sample in the documentation has it as text
                     if not twice:
-                        result.extend((code, item.get("data")))
+                        result.extend((code, answer.get("data")))
                         break
                     continue
             except (ValueError, KeyError, TypeError, AttributeError, OverflowError, UnicodeError):
                 pass
         twice = 0
         piece, left = yield
-    item = frame = entry = tell = None
+    answer = frame = entry = tell = None  # type: ignore[assignment]
     while True:
         yield  # it came twice
