@@ -21,6 +21,7 @@ class Wire(wire.Wire):
     def __init__(self, pieces):
         self.io = self
         self.pieces = pieces
+        self.dry = self.over = False
         self.heard = self.moved = time.ticks_ms()
 
     def wait(self, event, ms):
