@@ -55,7 +55,7 @@ class Gateway:
             raise ValueError("sign_method: expected hmacmd5, hmacsha1 or hmacsha256")
         self.online = bytearray(_MARKS)  # who is to be online after a reconnect
         self.number = int.from_bytes(os.urandom(4), "big")  # unlike what a reset left unanswered
-        self.free = self.next = time.ticks_ms()  # when the next request, the next run, may begin
+        self.due = self.next = time.ticks_ms()  # when the next request, the next run, may begin
         self.talk = None  # while a call is under way
 
     # --- all at once
@@ -68,7 +68,7 @@ class Gateway:
         certificate it no longer accepts are registered again. None stands for all stored ones.
         `each` is called after every batch; it may use the gateway, and call `wait(0)`.
         """
-        return self._do("online.bring_online", subdevices, each)
+        return self._begin("gateway.online.bring_online", subdevices, each)
 
     def reconnected(self, each=None):
         """Log in again, after the gateway's session came back, who was online before: their count.
@@ -76,7 +76,7 @@ class Gateway:
         Not those who logged out or were forced offline since. Waits where the platform's limit of
         logins asks for it.
         """
-        return self._do("online.reconnected", each)
+        return self._begin("gateway.online.reconnected", each)
 
     # --- step by step
 
@@ -85,38 +85,38 @@ class Gateway:
 
         They must be pre-registered. One whose certificate is on flash is not asked for again.
         """
-        self._do("steps.register", subdevices, each)
+        self._begin("gateway.steps.register", subdevices, each)
 
     def product_register(self, subdevices, product_secret, each=None):
         """Register sub-devices of one product with its ProductSecret; take them from elsewhere.
 
         Their certificates are stored like those of `register`, in place of older ones.
         """
-        self._do("steps.product_register", subdevices, product_secret, each)
+        self._begin("gateway.steps.product_register", subdevices, product_secret, each)
 
     def add_topology(self, subdevices, each=None):
         """Tell the platform that these sub-devices are this gateway's."""
-        self._do("steps.certified", "add", subdevices, each)
+        self._begin("gateway.steps.certified", "add", subdevices, each)
 
     def delete_topology(self, subdevices, each=None):
         """Take sub-devices out of the topology; the platform logs them out."""
-        self._do("steps.named", "thing/topo/delete", subdevices, each)
+        self._begin("gateway.steps.named", "thing/topo/delete", subdevices, each)
 
     def found(self, subdevices, each=None):
         """Report sub-devices that the gateway came across."""
-        self._do("steps.named", "thing/list/found", subdevices, each)
+        self._begin("gateway.steps.named", "thing/list/found", subdevices, each)
 
     def login(self, subdevices, each=None):
         """Log sub-devices in: from then on they are online. They must be in the topology."""
-        self._do("steps.certified", "login", subdevices, each)
+        self._begin("gateway.steps.certified", "login", subdevices, each)
 
     def logout(self, subdevices, each=None):
         """Log sub-devices out."""
-        self._do("steps.named", "combine/logout", subdevices, each)
+        self._begin("gateway.steps.named", "combine/logout", subdevices, each)
 
     def forget(self, subdevices):
         """Remove the certificates of sub-devices from flash. Raises StoreError."""
-        self._do("steps.forget", subdevices)
+        self._begin("gateway.steps.forget", subdevices)
 
     def topology(self, each):
         """Call each(product_key, device_name) for all sub-devices in the topology: their count.
@@ -124,17 +124,17 @@ class Gateway:
         The answer may be longer than memory: `each` is called while it comes in, must not use
         the session, and may see a sub-device twice where an older answer comes late.
         """
-        return self._do("steps.topology", each)
+        return self._begin("gateway.steps.topology", each)
 
     def mark(self, subdevices, online):
         """Note that stored sub-devices are, or are not, to be online after a reconnect."""
-        self._do("steps.mark", subdevices, online)
+        self._begin("gateway.steps.marking", subdevices, online)
 
-    def _do(self, what, *args):
+    def _begin(self, what, *args):
         if self.talk:  # called from within `each`
             self.talk.store.searched += 1000  # what is saved may be on the other call's list
-            return phase("gateway." + what, self.talk, *args)
-        return phase("gateway.talk.begin", self, "gateway." + what, args)
+            return phase(what, self.talk, *args)
+        return phase("gateway.talk.begin", self, what, args)
 
     def marks(self, at, online=None):
         """Whether who is at a place of the store is to be online: bool. online: note it."""
@@ -162,7 +162,7 @@ class Gateway:
         """
         if topic.startswith(b"/ext/session/"):
             return True
-        own = self.session.topic("thing/").encode()
+        own = self.session.topic("").encode() + b"thing/"
         kind = topic[len(own) :].split(b"/")[0] if topic.startswith(own) else b""
         if kind in (b"sub", b"topo", b"list", b"proxy") and topic.endswith(b"_reply"):
             return True
@@ -190,9 +190,9 @@ class Gateway:
         for byte in (product_key + device_name).encode():
             if byte in b"/+#\0":
                 raise ValueError("product_key, device_name: expected none of / + #")
-        root = "" if tail[0] == "/" else "/sys"
-        slash = "" if tail[0] == "/" else "/"
-        return "{}/{}/{}{}{}".format(root, product_key, device_name, slash, tail)
+        if tail[0] == "/":
+            return "/".join(("", product_key, device_name)) + tail
+        return "/sys/{}/{}/{}".format(product_key, device_name, tail)
 
     def publish(self, product_key, device_name, tail, payload, qos=0):
         """Publish for a sub-device that is online. See `topic` for `tail`, `Session.publish`.
@@ -220,5 +220,5 @@ class Gateway:
         session.topics.remove(topic)
 
 
-def late(payload, left):
+def drop(payload, left):
     """Read a reply that nobody waits for any more; see `Session.readers`."""

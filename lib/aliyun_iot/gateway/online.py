@@ -17,25 +17,25 @@ _PAGE = const(30)  # as in `store`
 def bring_online(talk, subdevices, each):
     """See `Gateway.bring_online`."""
     if subdevices is None:
-        return _run(talk, _stored(talk, None), each)
+        return run(talk, _read(talk, None), each)
     phase("gateway.subdevices.check", talk.gateway.session, subdevices)
     found = ((batch, talk.store.find(batch)) for batch in batches(subdevices, _BATCH))
-    return _run(talk, found, each)
+    return run(talk, found, each)
 
 
 def reconnected(talk, each):
     """See `Gateway.reconnected`."""
-    return _run(talk, _stored(talk, talk.gateway.marks), each)
+    return run(talk, _read(talk, talk.gateway.marks), each)
 
 
-def _stored(talk, wanted):
+def _read(talk, where):
     place = 0
     while place < talk.store.pages * _PAGE:
         batch = []  # type: list
         known = {}
         end = (place // _PAGE + 1) * _PAGE
         while place < end and len(batch) < _BATCH:
-            entry = talk.store.at(place) if not wanted or wanted(place) else None
+            entry = talk.store.at(place) if not where or where(place) else None
             if entry:
                 batch.append(entry[:2])
                 known[batch[-1]] = (place, entry[2])
@@ -44,7 +44,7 @@ def _stored(talk, wanted):
             yield batch, known
 
 
-def _run(talk, found, each):
+def run(talk, found, each):
     gateway = talk.gateway
     wait = time.ticks_diff(gateway.next, time.ticks_ms())
     if not 0 < wait <= gateway.spacing:
@@ -54,7 +54,7 @@ def _run(talk, found, each):
     first = None
     for batch, known in found:
         if wait and any(gateway.marks(known[names][0]) for names in known):
-            talk.pause(wait)
+            gateway.session.until(bool, wait)  # never true
             wait = 0
         failed = _bring(talk, batch, known)
         count += len(batch) - len(failed)

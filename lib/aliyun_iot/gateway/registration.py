@@ -14,13 +14,13 @@ def register(talk, batch, known):
     """Register, and store: dict of errors. known: gets what the store then holds."""
 
     def ask(batch):
-        secrets = {}  # type: dict
-        entry = keeper(batch, secrets, {})
-        data = talk.ask("thing/sub/register", batch, by_name(batch), entry=entry)
+        kept = {}  # type: dict
+        each = hold(batch, kept, {})
+        data = talk.ask("thing/sub/register", batch, by_name(batch), each=each)
         if not isinstance(data, list):
             raise ProtocolError("registration: no list in the answer")
-        phase("gateway.saving.save", talk.store, secrets, known)
-        return dict.fromkeys([names for names in batch if names not in secrets])
+        phase("gateway.saving.save", talk.store, kept, known)
+        return dict.fromkeys([names for names in batch if names not in kept])
 
     return talk.settle(ask, batch, _BATCH)
 
@@ -31,26 +31,26 @@ def by_name(batch):
         yield '{{"deviceName":"{}","productKey":"{}"}}'.format(name, key)
 
 
-def keeper(batch, secrets, codes):
-    """What takes in the objects of a reply: see `talk.Reply`.
+def hold(batch, kept, codes):
+    """What takes in the objects of a reply: see `talk.receive`.
 
-    secrets, codes: dicts that get the DeviceSecret or the platform's code of each of `batch`;
+    kept, codes: dicts that get the DeviceSecret or the platform's code of each of `batch`;
     what nobody asked for is left out.
     """
 
-    def entry(entry):
+    def each(entry):
         if entry is None:
-            secrets.clear()
+            kept.clear()
             codes.clear()
             return
         names = (entry.get("productKey"), entry.get("deviceName"))
         if names not in batch:
             return
         names = batch[batch.index(names)]  # the one in memory already
-        secrets[names] = entry.get("deviceSecret")
+        kept[names] = entry.get("deviceSecret")
         detail = entry.get("errorDetail")
         code = detail.get("code") if isinstance(detail, dict) else None
         if type(code) is int:
             codes[names] = code
 
-    return entry
+    return each

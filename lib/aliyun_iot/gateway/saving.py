@@ -12,7 +12,7 @@ _PAGES = const(
 _MOST = const(64)  # characters of a DeviceSecret
 
 
-def adopt(store):
+def restore(store):
     """Make up for renames that a power cut kept from happening; see `records.load`."""
     for number in list(store.successors):
         path = store.path(number)
@@ -30,8 +30,8 @@ def save(store, batch, known):
     """Store certificates durably: in a place of their own, or that of their older selves.
 
     batch: dict of (ProductKey, DeviceName) to DeviceSecret; what cannot be one is taken out.
-    known: what `Store.find` gives for them; gets what is stored. Each page is written whole or not at
-    all, and read back. Raises StoreError; pages written before are kept then.
+    known: what `Store.find` gives for them; gets what is stored. Each page is written whole or
+    not at all, and read back. Raises StoreError; pages written before are kept then.
     """
     for names in list(batch):
         secret = batch[names]
@@ -43,7 +43,7 @@ def save(store, batch, known):
         number = known[old[0]][0] // _PAGE
         places = {known[n][0] % _PAGE: n for n in old if known[n][0] // _PAGE == number}
         old = [names for names in old if names not in places.values()]
-        _write(store, number, places, batch, known)
+        replace(store, number, places, batch, known)
     # The last page with room, then new pages; once there can be no more, any with room.
     start = max(store.pages - 1, 0)
     for ahead in range(_PAGES):
@@ -55,7 +55,7 @@ def save(store, batch, known):
             if new and not taken:
                 places[place] = new.pop(0)
         if places:
-            _write(store, number, places, batch, known)
+            replace(store, number, places, batch, known)
     if new:
         raise StoreError("{}: no room for more than {}".format(store.folder, _PAGE * _PAGES))
 
@@ -67,10 +67,10 @@ def remove(store, batch):
         number = old[0] // _PAGE
         places = {at % _PAGE: None for at in old if at // _PAGE == number}
         old = [at for at in old if at // _PAGE != number]
-        _write(store, number, places, {}, {})
+        replace(store, number, places, {}, {})
 
 
-def _write(store, number, places, batch, known):
+def replace(store, number, places, batch, known):
     """Replace a page by one with changes.
 
     places: dict of place in it to who is there now, None being nobody. batch, known: as of `save`.
@@ -96,16 +96,16 @@ def _write(store, number, places, batch, known):
                     text = page.text(place)
                 if text:
                     crc = add(crc, str(place) + text)
-                    piece = mark + '"' + str(place) + '": ' + json.dumps(text)
+                    piece = '{}"{:d}": {}'.format(mark, place, json.dumps(text))
                     file.write(piece)
                     whole = add(whole, piece)
                     mark = ", "
             piece = mark + '"check": "{:08x}"}}'.format(crc)
             file.write(piece)
             whole = add(whole, piece)
-        _prove(path + ".new", path, whole)
+        _check(path + ".new", path, whole)
         os.rename(path + ".new", path)
-        _prove(path, path, whole)
+        _check(path, path, whole)
     except OSError as e:
         raise StoreError("{}: cannot be written (error {})".format(path, e.args[0]))
     finally:
@@ -116,7 +116,7 @@ def _write(store, number, places, batch, known):
             known[places[place]] = (number * _PAGE + place, batch[places[place]])
 
 
-def _prove(path, name, expected):
+def _check(path, name, expected):
     """Read a file back. expected: CRC-32 of what was written."""
     crc = 0
     piece = memoryview(bytearray(128))

@@ -9,15 +9,6 @@ _SIGNED = const(3)  # the platform takes 50 to log in, but 1 kB of a request lea
 _NO_TOPOLOGY = const(6401)
 _EPOCH_2000 = const(946684800)
 
-_ADD = (
-    '{{"deviceName":"{1}","productKey":"{0}","sign":"{3}","signmethod":"{5}",'
-    '"timestamp":"{2}","clientId":"{0}.{1}"}}'
-)
-_LOGIN = (
-    '{{"productKey":"{0}","deviceName":"{1}","clientId":"{0}.{1}","timestamp":"{2}",'
-    '"signMethod":"{4}","sign":"{3}","cleanSession":"true"}}'
-)
-
 
 def sign_in(talk, batch, new, known):
     """Bring online those of `batch` that have a certificate: dict of errors.
@@ -28,9 +19,9 @@ def sign_in(talk, batch, new, known):
     # Each of these gives the errors of those that failed.
     failed = add(talk, [names for names in batch if names in new], known)
     failed.update(login(talk, [names for names in batch if names not in failed], known))
-    lost = _take(failed, (_NO_TOPOLOGY,))
+    lost = take(failed, (_NO_TOPOLOGY,))
     failed.update(add(talk, lost, known))
-    stale = _take(failed, (401, 6287))  # signed with a DeviceSecret that is not the latest
+    stale = take(failed, (401, 6287))  # signed with a DeviceSecret that is not the latest
     if stale:
         log("gateway: {} DeviceSecrets are no longer valid: registering".format(len(stale)))
         failed.update(phase("gateway.registration.register", talk, stale, known))
@@ -40,7 +31,8 @@ def sign_in(talk, batch, new, known):
     return failed
 
 
-def _take(failed, codes):
+def take(failed, codes):
+    """Take out those that failed with one of `codes`: a list of them."""
     taken = [names for names in failed if failed[names].code in codes]
     for names in taken:
         del failed[names]
@@ -50,8 +42,11 @@ def _take(failed, codes):
 def add(talk, batch, known):
     """Add to the topology, one by one where a batch is refused: dict of errors."""
 
+    text = '{{"deviceName":"{1}","productKey":"{0}","sign":"{3}","signmethod":"{5}",'
+    text += '"timestamp":"{2}","clientId":"{0}.{1}"}}'
+
     def ask(batch):
-        talk.ask("thing/topo/add", batch, _entries(talk, batch, known, _ADD))
+        talk.ask("thing/topo/add", batch, entries(talk, batch, known, text))
         return {}
 
     return talk.settle(ask, batch, _SIGNED)
@@ -60,13 +55,15 @@ def add(talk, batch, known):
 def login(talk, batch, known):
     """Log in, one by one where a batch is refused: the platform takes all or nothing."""
     gateway = talk.gateway
+    text = '{{"productKey":"{0}","deviceName":"{1}","clientId":"{0}.{1}","timestamp":"{2}",'
+    text += '"signMethod":"{4}","sign":"{3}","cleanSession":"true"}}'
 
     def ask(batch):
-        entries = _entries(talk, batch, known, _LOGIN)
+        texts = entries(talk, batch, known, text)
         if len(batch) == 1:
-            talk.ask("combine/login", batch, entries, "", "")
+            talk.ask("combine/login", batch, texts, "|")
         else:
-            talk.ask("combine/batch_login", batch, entries, '{"deviceList":[', "]}")
+            talk.ask("combine/batch_login", batch, texts, '{"deviceList":[|]}')
         return {}
 
     for names in batch:
@@ -77,7 +74,7 @@ def login(talk, batch, known):
     return failed
 
 
-def _entries(talk, batch, known, text):
+def entries(talk, batch, known, text):
     """Entries of a request. known: what `Store.find` gives for them. text: of one."""
     now = timestamp()
     method = talk.gateway.sign_method

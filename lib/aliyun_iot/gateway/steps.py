@@ -55,14 +55,14 @@ def named(talk, tail, subdevices, each):
         if tail[0] != "c":  # combine/...
             talk.ask(tail, group, entries)
         elif len(group) == 1:
-            talk.ask(tail, group, entries, "", "")
+            talk.ask(tail, group, entries, "|")
         else:
             talk.ask("combine/batch_logout", group, entries)
         return {}
 
     def work(batch):
         if tail != "thing/list/found":
-            mark(talk, batch, False)
+            marking(talk, batch, False)
         return talk.settle(ask, batch, _BATCH)
 
     _each_batch(talk, subdevices, work, each)
@@ -72,7 +72,7 @@ def forget(talk, subdevices):
     """Remove certificates."""
     check(talk.gateway.session, subdevices)
     for batch in batches(subdevices, _BATCH):
-        mark(talk, batch, False)
+        marking(talk, batch, False)
         phase("gateway.saving.remove", talk.store, batch)
 
 
@@ -95,7 +95,7 @@ def topology(talk, each):
                 raised.append(e)
 
     def ask(group):
-        talk.ask("thing/topo/get", group, group, "{", "}", entry)
+        talk.ask("thing/topo/get", group, group, "{|}", entry)
 
     talk.insist(ask, ())
     if raised:
@@ -103,7 +103,7 @@ def topology(talk, each):
     return seen[0]
 
 
-def mark(talk, batch, online):
+def marking(talk, batch, online):
     """Note who is to be online after a reconnect."""
     known = talk.store.find(batch)
     for names in known:

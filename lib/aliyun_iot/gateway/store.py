@@ -45,7 +45,7 @@ class Page:
         while at >= 0:
             end = data.find(b'"', at + 1)
             start = data.find(b'"', end + 1) + 1
-            stop = self._stop(start)
+            stop = self._end(start)
             if data[at + 1 : end] == b"check":
                 check = data[start:stop]
             else:
@@ -61,7 +61,7 @@ class Page:
         if check != b"%08x" % crc:
             raise ValueError
 
-    def _stop(self, start):
+    def _end(self, start):
         """Where the text that begins at `start` ends: at a quotation mark that is not escaped."""
         data = self.data
         stop = data.find(b'"', start)
@@ -74,12 +74,12 @@ class Page:
             stop = data.find(b'"', stop + 1)
         raise ValueError
 
-    def text(self, place):
+    def text(self, at):
         """What is at a place of the page: "ProductKey DeviceName DeviceSecret", or None."""
-        start = self.at[place]
-        return json.loads(self.data[start - 1 : self._stop(start) + 1]) if start else None
+        start = self.at[at]
+        return json.loads(self.data[start - 1 : self._end(start) + 1]) if start else None
 
-    def place(self, names):
+    def index(self, names):
         """Where a sub-device is: its place in the page, or None."""
         if self.data is None:
             return None
@@ -98,7 +98,7 @@ class Store:
     def __init__(self):
         self.pages = 0  # how many there are; any of them may be empty or damaged
         self._start = 0  # where something was found last
-        self._page = None
+        self.kept = None
         self._number = -1  # of that page
         self.successors = set()  # pages whose successor, complete, could not take their place
         try:
@@ -111,7 +111,7 @@ class Store:
             pass  # there is no folder yet
         self.searched = self.pages  # see `find`
         if self.successors:
-            phase("gateway.saving.adopt", self)
+            phase("gateway.saving.restore", self)
 
     def path(self, number):
         """The file of a page."""
@@ -141,20 +141,20 @@ class Store:
             self.close()
             path = self.path(number) + (".new" if number in self.successors else "")
             try:
-                self._page = self.load(path) or Page()
+                self.kept = self.load(path) or Page()
             except OSError:
                 raise StoreError(path + ": cannot be read; without it they register again")
             self._number = number
-        return self._page
+        return self.kept
 
     def close(self):
         """Forget the page in memory: it is about to change, or its room is wanted."""
-        self._page = None
+        self.kept = None
         self._number = -1
 
-    def at(self, place):
+    def at(self, at):
         """Who is at a place: (ProductKey, DeviceName, DeviceSecret), or None."""
-        text = self.page(place // _PAGE).text(place % _PAGE)
+        text = self.page(at // _PAGE).text(at % _PAGE)
         return text and tuple(text.split(" "))
 
     def find(self, batch):
@@ -172,13 +172,13 @@ class Store:
             number = (start + ahead) % count
             page = self.page(number)
             for names in batch:
-                place = page.place(names)
+                place = page.index(names)
                 if place is not None and names not in found:
                     found[names] = (number * _PAGE + place, page.text(place).split(" ")[2])
                     self._start = number
         return found
 
 
-def add(crc, text):
-    """CRC-32 of what `crc` is of, and `text`, str, behind it."""
-    return binascii.crc32(text.encode(), crc)
+def add(number, text):
+    """CRC-32 of what `number` is of, and `text`, str, behind it."""
+    return binascii.crc32(text.encode(), number)

@@ -7,7 +7,7 @@ from micropython import const
 
 from .. import ProtocolError, os, phase
 from ..credentials import sign
-from .registration import keeper
+from .registration import hold
 from .signed import spelled
 
 _SIGNED = const(3)  # as in `signed`
@@ -21,9 +21,8 @@ def product_register(talk, batch, product_secret):
         secrets = {}  # type: dict
         codes = {}  # type: dict
         entries = _entries(talk, batch, product_secret)
-        data = talk.ask(
-            _TAIL, batch, entries, '{"proxieds":[', "]}", keeper(batch, secrets, codes)
-        )
+        each = hold(batch, secrets, codes)
+        data = talk.ask(_TAIL, batch, entries, '{"proxieds":[|]}', each)
         if not isinstance(data, dict):
             raise ProtocolError(_TAIL + ": no data in the answer")
         phase("gateway.saving.save", talk.store, secrets, talk.store.find(batch))

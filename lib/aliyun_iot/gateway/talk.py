@@ -23,7 +23,7 @@ from .. import (
     phase,
     time,
 )
-from . import late
+from . import drop
 from .store import Store
 
 # Below the limits of 30 messages and 200 logins a second (platform docs "Limits").
@@ -87,16 +87,12 @@ class Talk:
                     raise
                 log("gateway: {}; asking again".format(e))
                 if isinstance(e, BusyError):
-                    self.pause(self.gateway.busy)
+                    self.gateway.session.until(bool, self.gateway.busy)  # never true
 
-    def pause(self, ms):
-        """Do nothing for `ms` milliseconds; the connection is kept alive."""
-        self.gateway.session.until(bool, ms)  # which is never true
+    def ask(self, tail, batch, entries, body="[|]", each=None):
+        """One request and its reply: the reply's data, whose lists are empty; see `receive`.
 
-    def ask(self, tail, batch, entries, opening="[", closing="]", entry=None):
-        """One request and its reply: the reply's data, whose lists are empty; see `_reply`.
-
-        batch: whom it is for. entries, opening, closing: see `_request`.
+        batch: whom it is for. entries, body: see `request`.
         Raises Retryable or RefusedError.
         """
         gateway = self.gateway
@@ -111,31 +107,31 @@ class Talk:
             cost = _REQUEST_MS
         gateway.number = gateway.number + 1 & 0xFFFFFFFF
         gc.collect()  # the request is the largest piece of memory that is wanted now
-        payload = _request(gateway.number, opening, entries, closing, method)
-        wait = time.ticks_diff(gateway.free, time.ticks_ms())
+        payload = request(gateway.number, entries, body, method)
+        wait = time.ticks_diff(gateway.due, time.ticks_ms())
         if 0 < wait <= 1000:
             time.sleep_ms(wait)
-        result = [0]
-        reply = _reply(str(gateway.number), entry, result)
+        answer = [0]
+        reply = receive(str(gateway.number), each, answer)
         next(reply)
         replies = topic.encode() + b"_reply"
         session.readers[replies] = lambda piece, left: reply and reply.send((piece, left))
         try:
             session.publish(topic, payload)
             payload = None
-            gateway.free = time.ticks_add(time.ticks_ms(), cost)
+            gateway.due = time.ticks_add(time.ticks_ms(), cost)
             left = -1
-            while len(result) == 1 and result[0] != left:  # a long one may take its time
-                left = result[0]
-                session.until(lambda: len(result) > 1, gateway.timeout)
+            while len(answer) == 1 and answer[0] != left:  # a long one may take its time
+                left = answer[0]
+                session.until(lambda: len(answer) > 1, gateway.timeout)
         finally:
             reply = None  # the session may yet have the rest of a message for it
-            session.readers[replies] = late
-        if len(result) == 1:
+            session.readers[replies] = drop
+        if len(answer) == 1:
             raise NetworkError(tail + ": no answer in time")
-        if result[1] != 200:
-            raise phase("gateway.codes.refusal", tail, result[1], batch)
-        return result[2]
+        if answer[1] != 200:
+            raise phase("gateway.codes.refusal", tail, answer[1], batch)
+        return answer[2]
 
 
 def batches(subdevices, size):
@@ -161,13 +157,14 @@ def report(batch, failed, each):
     return None
 
 
-def _request(number, opening, entries, closing, method):
+def request(number, entries, body, method):
     """An Alink request: bytearray, compact JSON in the specification's order of fields.
 
-    number: its id. opening, closing: what stands around the entries in `params`, str.
-    entries: a sequence or generator of JSON texts. method: None leaves out version and method,
-    as requests on /ext/session do. Nothing needs escaping: names keep to the platform's rules.
+    number: its id. entries: a sequence or generator of JSON texts. body: what `params` is, str,
+    its | standing for the entries. method: None leaves out version and method, as requests on
+    /ext/session do. Nothing needs escaping: names keep to the platform's rules.
     """
+    opening, rest = body.split("|")
     text = '{{"id":"{}",{}"params":{}'
     out = bytearray(text.format(number, '"version":"1.0",' if method else "", opening).encode())
     mark = ""
@@ -175,25 +172,25 @@ def _request(number, opening, entries, closing, method):
         out.extend(mark.encode())
         out.extend(entry.encode())
         mark = ","
-    out.extend(closing.encode())
+    out.extend(rest.encode())
     out.extend(',"method":"{}"}}'.format(method).encode() if method else b"}")
     return out
 
 
-def _reply(number, entry, result):
+def receive(number, each, answer):
     """Read what comes on a reply's topic until it is the reply to request `number`, a str.
 
-    A generator, which is sent (piece, bytes still to come), see `Session.readers`. entry: called
+    A generator, which is sent (piece, bytes still to come), see `Session.readers`. each: called
     with each object in a list of the reply, a dict, and with None when a message begins: what
-    came before belongs to another one. result: gets bytes still to come, and in the end the
+    came before belongs to another one. answer: gets bytes still to come, and in the end the
     platform's code, int, and the reply's `data`, whose lists are empty.
     """
     piece, left = yield
     twice = 0
     while True:
         # Short enough to be looked at twice: is it the right one, and only then whose.
-        twice = entry and not left and not twice
-        tell = None if twice else entry
+        twice = each and not left and not twice
+        tell = None if twice else each
         if tell:
             tell(None)
         frame = bytearray()
@@ -243,24 +240,24 @@ def _reply(number, entry, result):
                 if spoilt or not 0 <= depth < _DEEP:
                     spoilt = True
                     break
-            result[0] = left
+            answer[0] = left
             if not left:
                 break
             piece, left = yield
         # Whole: json.loads would take a text that is cut off, before MicroPython 1.26.
         if not (spoilt or depth or quoted):
             try:
-                answer = json.loads(bytes(frame))
-                if str(answer["id"]) == number:
-                    code = int(answer["code"])  # one sample in the documentation has it as text
+                reply = json.loads(bytes(frame))
+                if str(reply["id"]) == number:
+                    code = int(reply["code"])  # one sample in the documentation has it as text
                     if not twice:
-                        result.extend((code, answer.get("data")))
+                        answer.extend((code, reply.get("data")))
                         break
                     continue
             except (ValueError, KeyError, TypeError, AttributeError, OverflowError, UnicodeError):
                 pass
         twice = 0
         piece, left = yield
-    answer = frame = entry = tell = None  # type: ignore[assignment]
+    reply = frame = each = tell = None  # type: ignore[assignment]
     while True:
         yield  # it came twice
