@@ -121,13 +121,6 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
         self.run(self.waiting(ms))
         return self.take()
 
-    def until(self, done, ms):
-        """Take in what comes until done() is true, or for `ms` milliseconds; see `_deliver`.
-
-        Keeps the connection alive. What has no reader stays in the inbox.
-        """
-        self.run(self.waiting(ms, done))
-
     def take(self):
         """The next message of the inbox, or None; see `wait`."""
         if not self.inbox:
@@ -256,7 +249,7 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
     def waiting(self, ms, done=None):
         """As `wait`: done when there is a message in the inbox, or none came in time.
 
-        done: see `until`.
+        done: called in place of looking there; what comes goes to readers, see `_deliver`.
         """
         self._done()
         until = time.ticks_add(time.ticks_ms(), ms)

@@ -59,7 +59,10 @@ class Session:
     def publish(self, topic, payload):
         pass
 
-    def until(self, done, ms):
+    def run(self, steps):
+        pass
+
+    def waiting(self, ms, done):
         data, self.data = self.data, b""
         (reader,) = self.readers.values()
         size = 1 + len(data) % 97

@@ -126,14 +126,18 @@ class Session:
             data = [{"productKey": "a1SensorKey", "deviceName": name} for name in names]
         return json.dumps({"code": code, "data": data if code == 200 else {}, "id": request["id"]})
 
-    def until(self, done, ms):
+    def run(self, steps):
+        for _ in steps:
+            raise AssertionError("it waits for nothing")
+
+    def waiting(self, ms, done):
         until = self.clock.now + ms
         while not done():
             if not self.sock:
                 raise NetworkError("not connected")
             if not self.coming or self.coming[0][0] > until:
                 self.clock.now = until
-                return
+                break
             at, topic, payload = self.coming.pop(0)
             self.clock.now = max(self.clock.now, at)
             reader = self.readers.get(topic)
@@ -145,9 +149,10 @@ class Session:
                 view = memoryview(payload)
                 for start in range(0, len(payload), 100):
                     reader(view[start : start + 100], max(0, len(payload) - start - 100))
+        yield from ()
 
     def wait(self, ms):
-        self.until(lambda: self.inbox, ms)
+        self.run(self.waiting(ms, lambda: self.inbox))
         return self.inbox.pop(0) if self.inbox else None
 
 

@@ -64,7 +64,7 @@ def come(cut):
     came = []
     try:
         while True:
-            message = session.wait(10)
+            message = session.wait(60000)
             came.append([message[0].decode(), len(message[1])])
     except NetworkError:
         pass  # the stream has ended

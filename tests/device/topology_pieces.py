@@ -38,7 +38,10 @@ class Session:
         self.asked += 1
         self.sock = True  # it holds: what has no answer is asked for again
 
-    def until(self, done, ms):
+    def run(self, steps):
+        pass
+
+    def waiting(self, ms, done):
         (reader,) = self.readers.values()
         half = len(self.payload) // 2
         if self.asked == 1:

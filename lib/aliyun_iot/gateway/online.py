@@ -54,7 +54,7 @@ def run(talk, found, each):
     first = None
     for batch, known in found:
         if wait and any(gateway.marks(known[names][0]) for names in known):
-            gateway.session.until(bool, wait)  # never true
+            talk.until(bool, wait)  # never true
             wait = 0
         failed = _bring(talk, batch, known)
         count += len(batch) - len(failed)

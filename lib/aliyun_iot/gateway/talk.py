@@ -87,7 +87,15 @@ class Talk:
                     raise
                 log("gateway: {}; asking again".format(e))
                 if isinstance(e, BusyError):
-                    self.gateway.session.until(bool, self.gateway.busy)  # never true
+                    self.until(bool, self.gateway.busy)  # never true
+
+    def until(self, done, ms):
+        """Take in what comes until done() is true, or for `ms` milliseconds.
+
+        Keeps the connection alive. What has no reader stays in the session's inbox.
+        """
+        session = self.gateway.session
+        session.run(session.waiting(ms, done))
 
     def ask(self, tail, batch, entries, body="[|]", each=None):
         """One request and its reply: the reply's data, whose lists are empty; see `receive`.
@@ -123,7 +131,7 @@ class Talk:
             left = -1
             while len(answer) == 1 and answer[0] != left:  # a long one may take its time
                 left = answer[0]
-                session.until(lambda: len(answer) > 1, gateway.timeout)
+                self.until(lambda: len(answer) > 1, gateway.timeout)
         finally:
             reply = None  # the session may yet have the rest of a message for it
             session.readers[replies] = drop
