@@ -31,14 +31,18 @@ _REQUEST_MS = const(40)
 _LOGIN_MS = const(6)
 _PIECE = const(1024)  # bytes of one object of a reply, and of everything outside of its lists
 _DEEP = const(30)
+_OFTEN = const(4096)  # bytes; collect this often: fewer holes between what stays
 
 
 def begin(gateway, what, args):
     """Do `what`, a function of this package, with the conversation it needs, and `args`."""
     gateway.talk = Talk(gateway)
+    threshold = gc.threshold()
+    gc.threshold(_OFTEN)
     try:
         return phase(what, gateway.talk, *args)
     finally:
+        gc.threshold(threshold)
         gateway.talk = None
 
 
@@ -125,6 +129,7 @@ class Talk:
         replies = topic.encode() + b"_reply"
         session.readers[replies] = lambda piece, left: reply and reply.send((piece, left))
         try:
+            gc.collect()  # what it was built of makes room for TLS
             session.publish(topic, payload)
             payload = None
             gateway.due = time.ticks_add(time.ticks_ms(), cost)
