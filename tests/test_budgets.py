@@ -17,7 +17,7 @@ from tools.bench.place import Flow, Place
 from tools.bench.relay import Relay, Total
 from tools.image import compile_source
 
-SUBDEVICES = (1, 65)  # less than a batch, and three batches
+SUBDEVICES = (1, 30, 65)  # less than a batch, a page, and three pages
 
 
 @pytest.fixture
@@ -64,12 +64,31 @@ def test_a_registration_over_mqtt_gets_through_on_its_heap(place: Place) -> None
 def test_a_gateway_gets_through_on_the_same_heap_whatever_the_number(
     place: Place, count: int
 ) -> None:
-    check_heap(place, place.gateway(count), "heap.gateway")
+    flow = place.gateway(count)
+    result = flow.run(limit("heap.gateway"))
+    assert flow.got_through(result), result.output
+
+
+def test_a_gateway_leaves_its_application_10_kb(place: Place) -> None:
+    flow = place.gateway(30, held=10)
+    result = flow.run(64)  # what a chip's heap begins with
+    assert flow.got_through(result), result.output
+
+
+def test_a_later_boot_of_a_gateway_reads_little_and_writes_nothing(place: Place) -> None:
+    flash_use = place.gateway_later(30).checked().flash
+    assert flash_use.reads <= limit("flash.reads.gateway")
+    assert (flash_use.programs, flash_use.erases) == (0, 0)
 
 
 @pytest.mark.parametrize(
     ("name", "what", "optimise"),
-    [("flash.direct", "direct", 0), ("flash.direct.O3", "direct", 3), ("flash.all", "all", 0)],
+    [
+        ("flash.direct", "direct", 0),
+        ("flash.direct.O3", "direct", 3),
+        ("flash.gateway", "gateway", 0),
+        ("flash.all", "all", 0),
+    ],
 )
 def test_compiled_code_fits(name: str, what: str, optimise: int) -> None:
     assert flash.totals(optimise)[what] <= limit(name)

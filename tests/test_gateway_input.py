@@ -13,9 +13,9 @@ from gateway_helpers import ONE, TWO, OnDevice, requests, sensors, talk
 @pytest.mark.parametrize(
     ("method", "tail", "code", "requests_sent"),
     [
-        ("register", "sub/register", 6100, 1 + 30),
-        ("login", "login", 522, 3 + 10),  # ten to a signed request
-        ("add_topology", "add", 6204, 3 + 10),
+        ("register", "sub/register", 6100, 5 + 6),  # six to a request
+        ("login", "login", 522, 10 + 3),  # three to a signed one
+        ("add_topology", "add", 6204, 10 + 3),
     ],
 )
 def test_the_bad_one_of_a_refused_batch_is_found_and_the_others_succeed(
@@ -26,7 +26,7 @@ def test_the_bad_one_of_a_refused_batch_is_found_and_the_others_succeed(
     got = talk(on_device, *steps, [method, sensors(30), "each"], rules=rules)
     assert [(name, error[1]) for _, name, error in got["each"] if error] == [("sensor-0007", code)]
     assert len(got["each"]) == 30
-    assert len(got["sent"]) == len(steps) + requests_sent
+    assert len(got["sent"]) == 5 * len(steps) + requests_sent
 
 
 def test_without_a_callback_the_first_error_is_raised(on_device: OnDevice) -> None:
@@ -43,13 +43,13 @@ def test_without_a_callback_the_other_batches_are_done_before_the_error_is_raise
     rules = [{"tail": "sub/register", "refuse": {"sensor-0003": 6100, "sensor-0070": 6288}}]
     got = talk(on_device, ["bring_online", sensors(90)], ["stored"], rules=rules)
     assert (got["results"][0]["code"], got["results"][1]) == (6100, 88)
-    assert len(requests(got, "combine/batch_login")) == 9
+    assert len(requests(got, "combine/batch_login")) == 30
 
 
 def test_an_unknown_sign_method_is_refused_when_the_gateway_is_made(on_device: OnDevice) -> None:
     got = talk(on_device, ["reboot", "hmacsha512"])
-    assert got["results"][0]["error"] == "ConfigError"
-    assert got["results"][0]["text"].startswith("signMethod: expected hmacmd5, hmacsha1")
+    assert got["results"][0]["error"] == "ValueError"
+    assert got["results"][0]["text"].startswith("sign_method: expected hmacmd5, hmacsha1")
 
 
 def test_login_without_a_certificate_says_so(on_device: OnDevice) -> None:
@@ -89,7 +89,8 @@ def test_bad_input_is_refused_before_anything_is_sent(
     on_device: OnDevice, method: str, given: Any, text: str
 ) -> None:
     got = talk(on_device, [method, given])
-    assert got["results"][0]["error"] == "ConfigError"
+    wrong_type = "expected a" in text and "number" not in text and "at most" not in text
+    assert got["results"][0]["error"] == ("TypeError" if wrong_type else "ValueError")
     assert text in got["results"][0]["text"]
     assert got["sent"] == []
 
@@ -104,15 +105,30 @@ def test_a_bad_product_secret_is_refused_before_anything_is_sent(
     on_device: OnDevice, secret: Any
 ) -> None:
     got = talk(on_device, ["product_register", ONE, secret])
-    assert got["results"][0]["error"] == "ConfigError"
+    assert got["results"][0]["error"] == "ValueError"
     assert got["results"][0]["text"].startswith("product_secret: expected")
     assert got["sent"] == []
 
 
 @pytest.mark.parametrize(
-    "call", [["publish", "pk", "ab", "x", "y"], ["subscribe", "", "unit", "x"]]
+    ("call", "error"),
+    [
+        (["publish", "pk", "ab", "x", "y"], "ValueError"),
+        (["publish", "pk", "a/+/b", "x", "y"], "ValueError"),
+        (["publish", "pk", "unit#1", "x", "y"], "ValueError"),
+        (["publish", "p" * 21, "unit-1", "x", "y"], "ValueError"),
+        (["publish", None, "unit-1", "x", "y"], "TypeError"),
+        (["publish", "pk", 1234, "x", "y"], "TypeError"),
+        (["publish", "pk", "unit-1", "", "y"], "ValueError"),
+        (["publish", "pk", "unit-1", 5, "y"], "TypeError"),
+        (["subscribe", "", "unit", "x"], "ValueError"),
+    ],
+    ids=str,
 )
-def test_a_message_for_a_bad_name_is_refused(on_device: OnDevice, call: list[str]) -> None:
+def test_a_message_for_a_bad_name_is_refused(
+    on_device: OnDevice, call: list[Any], error: str
+) -> None:
     got = talk(on_device, call)
-    assert got["results"][0]["error"] == "ConfigError"
+    assert got["results"][0]["error"] == error
+    assert ": expected" in got["results"][0]["text"]
     assert got["sent"] == []

@@ -96,6 +96,18 @@ def test_a_lost_message_of_a_sub_device_is_not_the_sessions_to_repeat(on_device:
     assert not got["unacked"]
 
 
+@pytest.mark.parametrize("qos", [0, 1])
+def test_a_message_of_the_gateways_own_that_waits_for_the_next_connect_is_kept(
+    on_device: OnDevice, qos: int
+) -> None:
+    publish = ["publish", "pk", "unit-1", "/user/break", "{}", qos]
+    got = talk(on_device, ["break"], ["unacked"], publish, ["reconnect"], publish)
+    assert [result and result["error"] for result in got["results"]] == [
+        *[None, None, "NetworkError", None, "NetworkError"]
+    ]
+    assert got["unacked"] == "/own"
+
+
 def test_the_topology_is_given_sub_device_by_sub_device(on_device: OnDevice) -> None:
     got = talk(on_device, ["topology"])
     assert got["results"] == [3]

@@ -15,7 +15,7 @@ from gateway_helpers import ERROR, ONE, TWO, OnDevice, granted, kinds, requests,
 def test_bring_online_registers_stores_adds_and_logs_in(on_device: OnDevice) -> None:
     got = talk(on_device, ["bring_online", sensors(31), "each"])
     assert kinds(got) == [
-        *["thing/sub/register", *["thing/topo/add"] * 3, *["combine/batch_login"] * 3],
+        *["thing/sub/register", *["thing/topo/add"] * 2, *["combine/batch_login"] * 2] * 5,
         *["thing/sub/register", "thing/topo/add", "combine/login"],
     ]
     assert [(name, error) for _, name, error in got["each"]] == [
@@ -27,13 +27,13 @@ def test_bring_online_registers_stores_adds_and_logs_in(on_device: OnDevice) -> 
 @pytest.mark.parametrize("again", [sensors(31), None], ids=["listed", "all stored"])
 def test_after_a_reboot_they_are_only_logged_in(on_device: OnDevice, again: Any) -> None:
     got = talk(on_device, ["register", sensors(31)], ["reboot"], ["bring_online", again, "each"])
-    assert kinds(got)[2:] == ["combine/batch_login"] * 3 + ["combine/login"]
+    assert kinds(got)[6:] == ["combine/batch_login"] * 10 + ["combine/login"]
     assert got["results"][-1] == 31
 
 
 def test_a_stored_sub_device_is_not_registered_again(on_device: OnDevice) -> None:
     got = talk(on_device, ["register", sensors(40)], ["reboot"], ["register", sensors(41)])
-    assert [len(params) for params in requests(got)] == [30, 10, 1]
+    assert [len(params) for params in requests(got)] == [6] * 6 + [4, 1]
 
 
 def test_stored_ones_that_miss_the_topology_are_added(on_device: OnDevice) -> None:
@@ -42,13 +42,13 @@ def test_stored_ones_that_miss_the_topology_are_added(on_device: OnDevice) -> No
         on_device,
         ["register", sensors(5)],
         ["bring_online", sensors(5), "each"],
-        edits={str(n): {"code": 6401} for n in range(2, 8)},
+        edits={str(n): {"code": 6401} for n in range(2, 9)},  # of three, of two, each alone
     )
     assert Counter(kinds(got)) == {
         "thing/sub/register": 1,
-        "combine/batch_login": 2,
+        "combine/batch_login": 4,
         "combine/login": 5,
-        "thing/topo/add": 1,
+        "thing/topo/add": 2,
     }
     assert got["results"][-1] == 5
 
@@ -80,6 +80,16 @@ def test_a_refused_sub_device_does_not_keep_the_others_offline(on_device: OnDevi
     assert got["results"] == [3]
     errors = {name: error[1] for _, name, error in got["each"] if error}
     assert errors == {"sensor-0001": 6100, "sensor-0002": 6204, "sensor-0003": 522}
+
+
+def test_each_may_use_the_gateway_for_others_on_the_list(on_device: OnDevice) -> None:
+    # What it stores meanwhile must neither be overwritten nor registered a second time.
+    got = talk(on_device, ["inside", sensors(40), "login", sensors(0)], ["stored"])
+    assert (got["results"], len(got["each"])) == ([40, 40], 40)
+    got = talk(on_device, ["inside", sensors(40), "register", sensors(3, 37)], ["stored"])
+    assert got["results"] == [40, 40]
+    asked = [entry["deviceName"] for each in requests(got, "sub/register") for entry in each]
+    assert len(asked) == len(set(asked)) == 40
 
 
 # --- reconnect

@@ -16,14 +16,14 @@ from gateway_helpers import ONE, SYS, TWO, OnDevice, granted, reply, requests, s
     [
         (0, []),
         (1, [1]),
-        (29, [29]),
-        (30, [30]),
-        (31, [30, 1]),
-        (60, [30, 30]),
-        (2000, [30] * 66 + [20]),
+        (5, [5]),
+        (6, [6]),
+        (7, [6, 1]),
+        (12, [6, 6]),
+        (2000, [6] * 333 + [2]),
     ],
 )
-def test_registration_goes_out_in_batches_of_at_most_30(
+def test_registration_goes_out_in_batches_of_at_most_6(
     on_device: OnDevice, count: int, sizes: list[int]
 ) -> None:
     got = talk(on_device, ["register", sensors(count)], ["stored"])
@@ -38,19 +38,17 @@ def test_registration_goes_out_in_batches_of_at_most_30(
     [
         (0, []),
         (1, [1]),
-        (9, [9]),
-        (10, [10]),
-        (11, [10, 1]),
-        (29, [10, 10, 9]),
-        (30, [10, 10, 10]),
-        (31, [10, 10, 10, 1]),
-        (49, [10, 10, 10, 10, 9]),
-        (50, [10] * 5),
-        (51, [10] * 5 + [1]),
-        (101, [10] * 10 + [1]),
+        (2, [2]),
+        (3, [3]),
+        (4, [3, 1]),
+        (6, [3, 3]),
+        (7, [3, 3, 1]),
+        (11, [3, 3, 3, 2]),
+        (30, [3] * 10),
+        (49, [3] * 16 + [1]),
     ],
 )
-def test_additions_and_logins_go_out_in_batches_of_10_where_the_platform_takes_50(
+def test_additions_and_logins_go_out_in_batches_of_3_where_the_platform_takes_50(
     on_device: OnDevice, count: int, sizes: list[int]
 ) -> None:
     got = talk(on_device, ["bring_online", sensors(count), "each"])

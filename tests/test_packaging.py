@@ -1,18 +1,21 @@
-"""package.json and firmware/manifest.py: they list what exists, under one version."""
+"""package.json, package-gateway.json, firmware/manifest.py: what exists, under one version."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tools.board import Board
 from tools.board.serial_port import SerialPort
 from tools.image import build_image, package_version
 from tools.layout import LIB, PACKAGE, ROOT
-from tools.packaging import PACKAGE_JSON, package_json
+from tools.packaging import GATEWAY, GATEWAY_JSON, PACKAGE_JSON, package_json
 
 MANIFEST = ROOT / "firmware" / "manifest.py"
 SOURCES = {path.relative_to(LIB).as_posix() for path in PACKAGE.rglob("*.py")}
@@ -28,6 +31,7 @@ class Manifest:
         self.version: str | None = None
         self.included: list[str] = []
         self.frozen: set[str] = set()
+        self.entries: list[set[str]] = []
         self._folder = path.parent
         names = {"metadata": self.metadata, "include": self.include, "package": self.package}
         exec(compile(path.read_text("utf-8"), str(path), "exec"), names)
@@ -46,21 +50,35 @@ class Manifest:
             if files is None
             else [base / name / file for file in files]
         )
-        self.frozen |= {path.relative_to(base).as_posix() for path in paths if path.exists()}
+        self.entries.append({path.relative_to(base).as_posix() for path in paths if path.exists()})
+        self.frozen |= self.entries[-1]
 
 
-def test_package_json_lists_exactly_the_modules_that_exist() -> None:
-    urls = json.loads(PACKAGE_JSON.read_text("utf-8"))["urls"]
-    assert {target for target, _ in urls} == SOURCES, "run python -m tools.packaging"
+@pytest.mark.parametrize(("path", "gateway"), [(PACKAGE_JSON, False), (GATEWAY_JSON, True)])
+def test_a_package_file_lists_exactly_the_modules_that_exist(path: Path, gateway: bool) -> None:
+    urls = json.loads(path.read_text("utf-8"))["urls"]
+    expected = {name for name in SOURCES if name.startswith(GATEWAY) == gateway}
+    assert len(expected) > 5
+    assert {target for target, _ in urls} == expected, "run python -m tools.packaging"
     assert all((ROOT / url).read_bytes() for _, url in urls)
+    assert path.read_text("utf-8") == package_json(gateway), "run python -m tools.packaging"
 
 
-def test_package_json_is_what_its_tool_writes() -> None:
-    assert PACKAGE_JSON.read_text("utf-8") == package_json(), "run python -m tools.packaging"
+def test_no_module_of_a_device_imports_the_gateway() -> None:
+    for name in SOURCES:
+        if not name.startswith(GATEWAY):
+            text = (LIB / name).read_text("utf-8")
+            assert not re.search(r"import .*gateway|gateway\.", text), name
 
 
 def test_the_manifest_freezes_exactly_the_modules_that_exist() -> None:
     assert Manifest(MANIFEST).frozen == SOURCES
+
+
+def test_the_gateway_is_an_entry_of_its_own_in_the_manifest() -> None:
+    device, gateway = Manifest(MANIFEST).entries
+    assert gateway == {name for name in SOURCES if name.startswith(GATEWAY)}
+    assert not device & gateway
 
 
 def test_the_manifest_keeps_what_the_port_freezes() -> None:
@@ -70,23 +88,28 @@ def test_the_manifest_keeps_what_the_port_freezes() -> None:
 def test_the_version_is_the_same_everywhere() -> None:
     version = package_version()
     assert version != "0"
-    assert json.loads(PACKAGE_JSON.read_text("utf-8"))["version"] == version
+    for path in (PACKAGE_JSON, GATEWAY_JSON):
+        assert json.loads(path.read_text("utf-8"))["version"] == version
     assert Manifest(MANIFEST).version == version
 
 
 def test_mip_installs_the_package_on_a_board(tmp_path: Path) -> None:
     """`mpremote mip install` from a checkout: no network, no dependency."""
     board = Board(build_image(lib=None, boot=None, main=None, roots=[]), tmp_path / "board")
-    with SerialPort(board) as line:
-        mip = ("mip", "install", "--target", "/lib", str(PACKAGE_JSON))
-        run = subprocess.run(
-            [sys.executable, "-m", "mpremote", "connect", f"port:{line.path}", "resume", *mip],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
-    assert run.returncode == 0, run.stdout + run.stderr
-    sources = {f"/lib/{name}": (LIB / name).read_bytes() for name in SOURCES}
-    assert {path: board.read(path) for path in sources} == sources
+    for path in (PACKAGE_JSON, GATEWAY_JSON):  # each by itself
+        with SerialPort(board) as line:
+            mip = ("mip", "install", "--target", "/lib", str(path))
+            run = subprocess.run(
+                [sys.executable, "-m", "mpremote", "connect", f"port:{line.path}", "resume", *mip],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=90,
+                check=False,
+            )
+        assert run.returncode == 0, run.stdout + run.stderr
+        whole = path == GATEWAY_JSON
+        names = {name for name in SOURCES if whole or not name.startswith(GATEWAY)}
+        found = {path.removeprefix("/lib/") for path in board.files() if path.startswith("/lib/")}
+        assert found == names
+        assert all(board.read(f"/lib/{name}") == (LIB / name).read_bytes() for name in names)

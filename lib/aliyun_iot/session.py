@@ -246,11 +246,14 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
         if topic not in self.topics:
             self.topics.append(topic)
 
-    def waiting(self, ms):
-        """As `wait`: done when there is a message in the inbox, or none came in time."""
+    def waiting(self, ms, done=None):
+        """As `wait`: done when there is a message in the inbox, or none came in time.
+
+        done: called in place of looking there; what comes goes to readers, see `_deliver`.
+        """
         self._done()
         until = time.ticks_add(time.ticks_ms(), ms)
-        while not self.inbox:
+        while not (done() if done else self.inbox):
             if not self.sock:
                 raise NetworkError("not connected")
             if self.receive():
@@ -401,11 +404,15 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
         if stop > end and stop - start <= _IN:
             return False
         name = at + 2
-        at = name + (data[at] << 8 | data[at + 1])
+        if end < name <= stop:
+            return False
+        at = size > 1 and name + (data[at] << 8 | data[at + 1])
         body = at + (2 if data[start] & 6 else 0)
-        if size < 2 or body > stop or data[start] & 4:  # QoS 2 is not known here
+        if not at or body > stop or data[start] & 4:  # QoS 2 is not known here
             raise ProtocolError("a message whose lengths contradict each other")
         if body > end:
+            if body - start <= _IN:
+                return False
             raise ProtocolError("a message's topic is too long")
         topic = bytes(view[name:at])
         pid = bytes(view[at:body])

@@ -7,10 +7,11 @@ Given {"stored": n, "batch": [first, count]}: n sub-devices are stored before. T
 import json
 import sys
 
-from aliyun_iot.substore import Substore
+from aliyun_iot.gateway.saving import save
+from aliyun_iot.gateway.store import Store
 from ramflash import WHEN, PowerCut, RamFlash, format_and_mount, mount
 
-Substore.folder = "/ram/subdevices"
+Store.folder = "/ram/subdevices"
 
 
 def sensors(first, count, mark):
@@ -20,11 +21,15 @@ def sensors(first, count, mark):
 
 
 def secrets(store):
-    return {names: secret for names, (_, secret) in store.find(store_names(store)).items()}
+    entries = [entry for entry in map(store.at, range(store.pages * 30)) if entry]
+    found = {entry[:2]: entry[2] for entry in entries}
+    assert len(found) == len(entries)
+    return found
 
 
-def store_names(store):
-    return list(store)
+def keep(batch):
+    store = Store()
+    save(store, dict(batch), store.find(list(batch)))
 
 
 def main(given):
@@ -33,10 +38,10 @@ def main(given):
     fresh = RamFlash()
     format_and_mount(fresh, "/ram")
     for first in range(0, given["stored"], 30):
-        Substore().save(sensors(first, min(30, given["stored"] - first), "o"))
+        keep(sensors(first, min(30, given["stored"] - first), "o"))
     image = bytes(fresh.data)
     fresh.arm(None)
-    Substore().save(batch)
+    keep(batch)
     operations = fresh.operations
 
     after = dict(before)
@@ -49,23 +54,22 @@ def main(given):
             mount(flash, "/ram")
             flash.arm(cut, when)
             try:
-                Substore().save(batch)
+                keep(batch)
                 bad.append([cut, WHEN[when], "no power cut"])
             except PowerCut:
                 pass
             flash.arm(None)
             mount(flash, "/ram")
             tried += 1
-            left = secrets(Substore())
+            left = secrets(Store())
             for names in after:
                 if left.get(names) not in (before.get(names), after[names]):
                     bad.append([cut, WHEN[when], "neither old nor new: " + names[1]])
             if len(left) > len(after):
                 bad.append([cut, WHEN[when], "sub-devices from nowhere"])
             partly += left != before and left != after
-            Substore().save(batch)  # the next boot registers the rest, here: all
-            store = Substore()
-            if secrets(store) != after or len(store_names(store)) != len(after):
+            keep(batch)  # the next boot registers the rest, here: all
+            if secrets(Store()) != after:
                 bad.append([cut, WHEN[when], "storing again failed"])
     print(json.dumps({"operations": operations, "tried": tried, "partly": partly, "bad": bad}))
 

@@ -1,4 +1,4 @@
-"""Does things to a Substore on a littlefs in RAM, a list of [method, arguments...]: what is left.
+"""Does things to a Store on a littlefs in RAM, a list of [method, arguments...]: what is left.
 
 save [first, count, mark]; find, remove [first, count]; damage, drop page; reopen. Gives
 {"results": [...], "stored": n, "pages": {page: its size}, "costs": [[programs and erases, bytes
@@ -9,11 +9,12 @@ import json
 import os
 import sys
 
-from aliyun_iot.errors import IotError
-from aliyun_iot.substore import Substore
+from aliyun_iot import IotError
+from aliyun_iot.gateway.saving import remove, save
+from aliyun_iot.gateway.store import Store
 from ramflash import RamFlash, format_and_mount
 
-Substore.folder = "/ram/subdevices"
+Store.folder = "/ram/subdevices"
 
 
 class Counted(RamFlash):
@@ -33,7 +34,7 @@ def sensors(first, count, mark="s"):
 def main(steps):
     flash = Counted(160)
     format_and_mount(flash, "/ram")
-    store = Substore()
+    store = Store()
     results = []
     costs = []
     for step in steps:
@@ -43,15 +44,16 @@ def main(steps):
         result = None
         try:
             if what == "save":
-                store.save(sensors(*arguments))
+                batch = sensors(*arguments)
+                save(store, batch, store.find(list(batch)))
             elif what == "longest":
                 names = [("P" * 20, "%032d" % n) for n in range(30)]
-                store.save(dict.fromkeys(names, "S" * 64))
+                save(store, dict.fromkeys(names, "S" * 64), {})
             elif what == "find":
                 found = store.find(list(sensors(*arguments)))
                 result = {names[1]: [place, secret[0]] for names, (place, secret) in found.items()}
             elif what == "remove":
-                store.remove(list(sensors(*arguments)))
+                remove(store, list(sensors(*arguments)))
             elif what == "damage":
                 with open(store.folder + "/%02d.json" % arguments[0], "r+b") as file:
                     file.seek(40)
@@ -59,17 +61,18 @@ def main(steps):
             elif what == "drop":
                 os.remove(store.folder + "/%02d.json" % arguments[0])
             elif what == "reopen":
-                store = Substore()
+                store = Store()
         except IotError as e:
             result = {"error": type(e).__name__, "text": str(e)}
+        store.searched = store.pages
         results.append(result)
         costs.append([flash.operations, flash.programmed])
-    store = Substore()
+    store = Store()
     pages = {}
     if store.pages:
         for entry in os.ilistdir(store.folder):
             pages[entry[0]] = entry[3]
-    stored = list(store)
+    stored = [entry[:2] for entry in map(store.at, range(store.pages * 30)) if entry]
     print(
         json.dumps(
             {

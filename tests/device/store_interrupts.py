@@ -13,7 +13,7 @@ import os
 import sys
 
 from aliyun_iot import records
-from aliyun_iot.gateway.store import Substore
+from aliyun_iot.gateway import saving, store
 from ramflash import RamFlash, format_and_mount, mount
 
 OLD = {"productKey": "pk", "deviceName": "unit", "deviceSecret": "old" * 10}
@@ -57,21 +57,30 @@ class File:
     def __exit__(self, *what):
         self.calls(self.file.close)
 
-    def read(self):
-        return self.calls(self.file.read)
+    def read(self, *size):
+        return self.calls(self.file.read, *size)
+
+    def readinto(self, buffer):
+        return self.calls(self.file.readinto, buffer)
+
+    def seek(self, *where):
+        return self.file.seek(*where)
 
     def write(self, data):
-        return self.calls(self.file.write, data)
+        return self.calls(self.file.write, data.encode() if isinstance(data, str) else data)
 
 
 class FileSystem:
-    """Stands where `records` looks for `os`."""
+    """Stands where `records` and `saving` look for `os`."""
 
     def __init__(self, calls):
         self.calls = calls
 
     def rename(self, old, new):
         self.calls(os.rename, old, new)
+
+    def mkdir(self, path):
+        os.mkdir(path)
 
 
 class Record:
@@ -99,38 +108,45 @@ class Subdevices:
     def __init__(self):
         self.old = self.made(range(20), "old")
         self.new = self.made(range(15, 35), "new")
-        Substore().save(self.old)
+        self.store(self.old)
 
     @staticmethod
     def made(numbers, secret):
         return {("pk", "unit%d" % number): secret * 10 for number in numbers}
 
+    @staticmethod
+    def store(batch):
+        pages = store.Store()
+        saving.save(pages, dict(batch), pages.find(list(batch)))
+
     def save(self):
-        Substore().save(self.new)
+        self.store(self.new)
 
     def judge(self):
-        pages = Substore()
-        stored = {}
-        for page in range(pages.pages):
-            stored.update(pages.page(page))
+        pages = store.Store()
+        entries = [entry for entry in map(pages.at, range(pages.pages * 30)) if entry]
+        stored = {entry[:2]: entry[2] for entry in entries}
+        if len(stored) < len(entries):
+            return "somebody is there twice"
         for names in self.old:
             if names not in stored:
                 return names[1] + " is lost"
         for names in stored:
-            if stored[names][1] not in (self.old.get(names), self.new.get(names)):
+            if stored[names] not in (self.old.get(names), self.new.get(names)):
                 return names[1] + " has a secret that nobody gave it"
-        came = [n for n in self.new if n in stored and stored[n][1] == self.new[n]]
+        came = [n for n in self.new if n in stored and stored[n] == self.new[n]]
         return "old" if not came else "new" if len(came) == len(self.new) else "part"
 
 
 def save(subject, calls):
-    records.open = lambda *arguments: File(calls, calls(builtins.open, *arguments))
-    records.os = FileSystem(calls)
+    for module in (records, saving, store):
+        module.open = lambda *arguments: File(calls, calls(builtins.open, *arguments))
+    records.os = saving.os = FileSystem(calls)
     try:
         subject.save()
     finally:
-        records.open = builtins.open
-        records.os = os
+        records.open = saving.open = store.open = builtins.open
+        records.os = saving.os = os
 
 
 def main():

@@ -32,13 +32,14 @@ BUDGETS: dict[str, Budget] = {
     "heap.later.frozen": Budget("least heap, later boot, frozen", "wK", 17, 11),
     "heap.mqtt": Budget("least heap, first boot, registered over MQTT", "wK", 29, 14),
     "heap.connected": Budget("heap in use, connected", "wK", 17.25, 12),
-    "heap.gateway": Budget("least heap, gateway with up to 2,000 sub-devices", "wK", 60, 60),
-    "heap.gateway.growth": Budget(
-        "of that, for 2,000 sub-devices more than for a batch of 30", "wK", 9, 0, tested=False
-    ),
+    # The board at rest included: what counts is the heap's use against about 50 kB of a chip.
+    "heap.gateway": Budget("least heap, gateway, 30 sub-devices coming online", "wK", 48, 36),
+    "heap.gateway.2000": Budget("the same with 2,000", "wK", 50, 36, tested=False),
+    "flash.reads.gateway": Budget("flash reads, gateway with 30, later boot", "", 7_664, 4_000),
+    "flash.gateway": Budget(".mpy of a gateway beside a device's, -O0", "bytes", 18_500, 15_000),
     "flash.direct": Budget(".mpy of a direct device, -O0", "bytes", 30_000, 18_000),
     "flash.direct.O3": Budget(".mpy of a direct device, -O3", "bytes", 28_500, 16_000),
-    "flash.all": Budget(".mpy of everything, -O0", "bytes", 48_000, 30_000),
+    "flash.all": Budget(".mpy of everything, -O0", "bytes", 53_000, 30_000),
     "flash.reads.first": Budget(
         "reads, first boot", "", 4_500, 2_200, ("flash.reads.first.naive",)
     ),

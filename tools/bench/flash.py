@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tools.bench.floors import flash_parts
-from tools.bench.modules import direct, gateway, sources
+from tools.bench.modules import GATEWAY, direct, gateway, sources
 from tools.bench.place import BOOT_SECONDS, OPTIMISE, PRODUCT_KEY, Flow, Place
 from tools.bench.results import Section, Table, number
 from tools.board import FlashUse
@@ -36,7 +36,11 @@ def sizes(optimise: int) -> dict[str, int]:
 def totals(optimise: int) -> dict[str, int]:
     """Bytes of .mpy: of a direct device, and of everything."""
     found = sizes(optimise)
-    return {"direct": sum(found[name] for name in direct()), "all": sum(found.values())}
+    return {
+        "direct": sum(found[name] for name in direct()),
+        "gateway": sum(size for name, size in found.items() if name.split(".")[0] == GATEWAY),
+        "all": sum(found.values()),
+    }
 
 
 def uses(place: Place, quick: bool) -> dict[str, FlashUse]:

@@ -43,9 +43,10 @@ def _imports(name: str, tree: ast.Module) -> Iterator[tuple[str, bool]]:
                         break
         elif (
             isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id == "phase"
+            # A gateway's calls are phases, which share a beginning.
+            and ast.unparse(node.func) in ("phase", "self._begin")
             and isinstance(node.args[0], ast.Constant)
+            and isinstance(node.args[0].value, str)
         ):
             yield str(node.args[0].value).rpartition(".")[0], True
 

@@ -15,7 +15,7 @@ def main() -> int:
     exhaustive = commands.add_parser("exhaustive", help="every power cut, every byte")
     exhaustive.add_argument("--workers", type=int, default=workers, help="processes")
     exhaustive.add_argument("--only", default="", metavar="TEXT", help='such as "cut https"')
-    fuzz = commands.add_parser("fuzz", help="mutated HTTP answers and MQTT streams")
+    fuzz = commands.add_parser("fuzz", help="mutated HTTP answers, MQTT streams, gateway replies")
     fuzz.add_argument("--cases", type=int, default=100_000, help="of each kind")
     soak = commands.add_parser("soak", help="boots with random faults of all kinds")
     soak.add_argument("--boots", type=int, default=1000, help="at least so many")

@@ -14,7 +14,11 @@ from tools.faults.bench import DEVICE_SCRIPTS
 from tools.faults.tally import Tally, keep
 from tools.layout import FROZEN, LIB, micropython_command
 
-KINDS = {"fuzz_http.py": "mutated HTTP answers", "fuzz_mqtt.py": "mutated MQTT streams"}
+KINDS = {
+    "fuzz_http.py": "mutated HTTP answers",
+    "fuzz_mqtt.py": "mutated MQTT streams",
+    "fuzz_alink.py": "mutated replies about sub-devices",
+}
 _CHUNK = 10_000
 _MOST_GROWTH = 512
 """Bytes of heap that a run may hold at its end beyond its beginning: caches of the interpreter."""
@@ -60,7 +64,7 @@ def _starts(cases: int) -> list[tuple[int, int]]:
 
 
 def run(cases: int, seed: int, workers: int) -> bool:
-    """Both kinds, printed and kept. False: a problem."""
+    """All kinds, printed and kept. False: a problem."""
     tallies = []
     for script in KINDS:
         tally = fuzz(script, cases, seed, workers)

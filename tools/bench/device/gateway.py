@@ -7,6 +7,7 @@ from aliyun_iot.device import Device
 from aliyun_iot.gateway import Gateway
 
 COUNT = int("$COUNT")
+HELD = bytearray(int("$HELD"))
 SENSOR_KEY = "$SENSOR_KEY"
 MAC = machine.unique_id().hex()
 
