@@ -48,6 +48,7 @@ def joined(data):
 
     `json` would make two of it. Raises ValueError where one half is missing.
     """
+    data = bytes(data)  # a bytearray has no partition()
     done = b""
     while True:
         before, mark, data = data.partition(b"\\")
