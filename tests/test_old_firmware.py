@@ -76,6 +76,24 @@ def test_a_torn_answer_of_the_platform_registers_nothing(bench: Bench, firmware:
     assert board.read("/device.json") is None
 
 
+@pytest.mark.parametrize("message", ["成功", "📶 ok", "a \\ud83d b"])
+def test_an_answer_with_escapes_registers(bench: Bench, message: str) -> None:
+    board = bench.board()
+    record = bench.platform.registry.device(PRODUCT_KEY, board.mac)
+    data = {
+        "productKey": PRODUCT_KEY,
+        "deviceName": board.mac,
+        "deviceSecret": record.device_secret,
+    }
+    body = json.dumps({"code": 200, "data": data, "message": message}).encode()
+    assert b"\\u" in body
+    bench.platform.faults.raw_http(
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    )
+    result = board.boot("trying again|" + CONNECTED, GUARD)
+    assert "trying again" not in result.output
+
+
 # --- memory that runs out: TLS buffers lie outside of the heap
 
 

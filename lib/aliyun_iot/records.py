@@ -48,6 +48,7 @@ def joined(data):
 
     `json` would make two of it. Raises ValueError where one half is missing.
     """
+    data = bytes(data)  # a bytearray has no partition()
     done = b""
     data = bytes(data)
     while True:
