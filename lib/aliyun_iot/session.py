@@ -123,6 +123,7 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
 
     def take(self):
         """The next message of the inbox, or None; see `wait`."""
+        self._done()
         if not self.inbox:
             return None
         self._taken = self._pids.pop(0)
@@ -382,7 +383,7 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
         stop = at + size
         kind = data[start] >> 4
         view = memoryview(data)
-        if kind != _PUBLISH:
+        if kind != _PUBLISH or size < 2:
             if (kind, size) not in ((2, 2), (4, 2), (9, 3), (13, 0)) or (
                 kind == _CONNACK and self.answer
             ):
@@ -398,12 +399,13 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
                     value &= 0xFF  # the other byte tells of a session, which is always new
                 self.answer = kind << 24 | (value << 8 if kind == _PUBACK else value)
             return True
-        if stop > end and stop - start <= _IN:
+        # A longer one than `data` is begun when it fills it: its topic is in there then.
+        if stop > end and (stop - start <= _IN or end - start < _IN):
             return False
         name = at + 2
         at = name + (data[at] << 8 | data[at + 1])
         body = at + (2 if data[start] & 6 else 0)
-        if size < 2 or body > stop or data[start] & 4:  # QoS 2 is not known here
+        if body > stop or data[start] & 4:  # QoS 2 is not known here
             raise ProtocolError("a message whose lengths contradict each other")
         if body > end:
             raise ProtocolError("a message's topic is too long")
