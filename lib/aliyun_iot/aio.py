@@ -162,6 +162,10 @@ async def run(on_connect=None, on_message=None, on_idle=None, device_name=None, 
             face = await _online(device, problem, face)
             plain = face.plain
             try:
+                if plain.given_up and on_given_up:
+                    message = plain.given_up
+                    plain.given_up = None
+                    await _call(on_given_up, face, *message)
                 await _call(on_connect, face)
                 idle = time.ticks_ms()
                 while True:
@@ -177,10 +181,6 @@ async def run(on_connect=None, on_message=None, on_idle=None, device_name=None, 
                 raise
             except IotError as e:
                 problem = e
-            if plain.given_up:
-                message = plain.given_up
-                plain.given_up = None
-                await _call(on_given_up, face, *message)
     finally:
         if face:
             face.plain.close()
