@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from tools.iot_platform.certificates import Certificate, shared_authority
+from tools.iot_platform.network.certificates import Certificate, shared_authority
 
 GUARD = 60.0
 CONNACK = b"\x20\x02\0\0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -27,7 +28,6 @@ DEAD = ["NetworkError", "connection: no answer in time"]
 @pytest.fixture
 def talk(on_device: OnDevice) -> Talk:
     return Talk(on_device)
-
 
 
 class Strict:
@@ -128,10 +128,11 @@ def test_a_long_packet_that_comes_slowly_is_waited_for(talk: Talk) -> None:
 
     def serve(c: Connection) -> None:
         c.accept()
-        for at, piece in enumerate([message(b"/m", bytes(4000))[n : n + 100] for n in range(0, 4100, 100)]):
-            c.send(piece)
+        long = message(b"/m", bytes(4000))
+        for at in range(0, len(long), 100):
+            c.send(long[at : at + 100])
             time.sleep(0.05)
-            if at == 5:
+            if at == 1000:
                 c.until(0xC0)
         c.send(b"\xd0\0")
         c.serve()
@@ -147,8 +148,6 @@ def test_a_flood_does_not_hide_the_clock_from_the_pings(talk: Talk) -> None:
     def serve(c: Connection) -> None:
         c.accept()
         c.sock.settimeout(1.5)
-        import threading
-
         stop = threading.Event()
 
         def flood() -> None:

@@ -107,9 +107,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("before", [0, 1, 2, 252, 253, 254, 255])
-def test_what_is_not_mqtt_ends_the_connection_wherever_it_stands(
-    talk: Talk, before: int
-) -> None:
+def test_what_is_not_mqtt_ends_the_connection_wherever_it_stands(talk: Talk, before: int) -> None:
     """before: bytes of good packets that come in front of it, in the same read."""
     lead = b""
     while len(lead) < before - 4:

@@ -222,7 +222,7 @@ class Session:
         head.extend(topic)
         if qos:
             if not again:
-                self.unacked = (topic, payload)
+                self.unacked = (topic, bytes(payload))  # as it is now
                 self._failed = 0
             self._failed += 1
             head.extend(self.pid.to_bytes(2, "big"))
