@@ -179,7 +179,7 @@ class Session:
         self.due = 0  # milliseconds after which `waiting` wants to look again
         self._asked = None  # when the ping left that has no answer yet
         self._pinged = time.ticks_ms()  # when a ping left, or something of ours was answered
-        self._late = 0  # when what an answer may be queued behind was over
+        self._late = self._pinged  # when what an answer may be queued behind was over
 
     def run(self, steps):
         """Carry out an exchange, a generator that yields (event, ms) where it has to wait."""
