@@ -93,7 +93,7 @@ def turn(session):
     if got:
         message(session, *got)
     elif LOOP == "wait(0)":
-        pause(50)
+        pause(100)
 
 
 def by_hand():

@@ -3,8 +3,9 @@
 import json
 import sys
 
-import aliyun_iot
-from aliyun_iot.session import Session
+sys.path.append(".frozen")  # asyncio
+import aliyun_iot  # noqa: E402
+from aliyun_iot.session import Session  # noqa: E402
 
 with open(sys.argv[1]) as file:
     given = json.load(file)
