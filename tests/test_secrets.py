@@ -37,7 +37,7 @@ gateway = Gateway(session)
 for thing in (device, session, device.session, gateway, device._context, session.sock):
     print(thing, repr(thing), str(thing), dir(thing))
 print(sys.modules, device.register, Device, Gateway)
-for wrong in ([("a1SensorKey", b"\\xff", device.credentials())], device._record, device):
+for wrong in ([("a1SensorKey", b"\\xff", device.credentials())], device.record, device):
     try:
         gateway.bring_online(wrong)
     except Exception as e:
@@ -45,7 +45,7 @@ for wrong in ([("a1SensorKey", b"\\xff", device.credentials())], device._record,
         print(repr(e), e.args)
 def deeper(secret, password, record):
     raise ValueError("an application's own mistake")
-deeper(device.product["productSecret"], device.credentials(), device._record)
+deeper(device.product["productSecret"], device.credentials(), device.record)
 """
 MORE = (
     "    gateway.publish(",

@@ -29,39 +29,41 @@ class Session:
         self.plain = session
         self.topic = session.topic
         self._lock = asyncio.Lock()  # one exchange at a time
-        self._came = (
-            asyncio.Event()
-        )  # something was received, for those who do not wait themselves
         self._waiting = False  # whether a task waits on the socket: asyncio takes only one
+        self._came = asyncio.Event()  # something came, for those who do not wait themselves
 
     async def publish(self, topic, payload, qos=0):
         """As `session.Session.publish`."""
-        await self._exchange(self.plain.publishing, topic, payload, qos)
+        await self.drive(self.plain.publishing(topic, payload, qos))
 
     async def subscribe(self, topic):
         """As `session.Session.subscribe`."""
-        await self._exchange(self.plain.subscribing, topic)
+        await self.drive(self.plain.subscribing(topic))
 
     async def wait(self, ms):
         """As `session.Session.wait`; for one task at a time, which `run` is."""
         until = time.ticks_add(time.ticks_ms(), ms)
         plain = self.plain
-        while not plain.inbox:
-            if not self._lock.locked():
-                # Pings and acknowledgements must not come between two pieces of a packet.
-                await self._exchange(plain.waiting, 0)
+        await asyncio.sleep_ms(0)  # other tasks go on, whatever comes in and however fast
+        while True:
+            # Pings and acknowledgements must not come between two pieces of a packet.
+            busy = self._lock.locked()
+            if not busy:
+                await self.drive(plain.waiting(0))
             left = time.ticks_diff(until, time.ticks_ms())
             if plain.inbox or left <= 0:
-                break
-            await self._ready(select.POLLIN, min(left, plain.due))
-        return plain.take()
-
-    async def _exchange(self, begin, *args):
-        async with self._lock:
-            await self.drive(begin(*args))
+                return plain.take()
+            if busy:
+                await asyncio.sleep_ms(min(left, 20))
+            else:
+                await self._ready(select.POLLIN, min(left, plain.due))
 
     async def drive(self, steps):
         """As `session.Session.run`: carry out a generator that yields (event, ms)."""
+        async with self._lock:
+            await self._drive(steps)
+
+    async def _drive(self, steps):
         whole = False
         try:
             for event, ms in steps:
@@ -162,6 +164,10 @@ async def run(on_connect=None, on_message=None, on_idle=None, device_name=None, 
             face = await _online(device, problem, face)
             plain = face.plain
             try:
+                if plain.given_up and on_given_up:
+                    message = plain.given_up
+                    plain.given_up = None
+                    await _call(on_given_up, face, *message)
                 await _call(on_connect, face)
                 idle = time.ticks_ms()
                 while True:
@@ -177,10 +183,6 @@ async def run(on_connect=None, on_message=None, on_idle=None, device_name=None, 
                 raise
             except IotError as e:
                 problem = e
-            if plain.given_up:
-                message = plain.given_up
-                plain.given_up = None
-                await _call(on_given_up, face, *message)
     finally:
         if face:
             face.plain.close()

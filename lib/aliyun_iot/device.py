@@ -158,6 +158,10 @@ def run(
                     device.register()
                     problem = None
                     continue
+                if session.given_up and on_given_up:
+                    message = session.given_up
+                    session.given_up = None
+                    on_given_up(session, *message)
                 if on_connect:
                     on_connect(session)
                 idle = time.ticks_ms()
@@ -184,10 +188,6 @@ def run(
                 raise
             except IotError as e:
                 problem = e
-            if session and session.given_up and on_given_up:
-                message = session.given_up
-                session.given_up = None
-                on_given_up(session, *message)
     finally:
         if device.session:
             device.session.close()

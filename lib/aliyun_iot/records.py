@@ -50,7 +50,6 @@ def joined(data):
     """
     data = bytes(data)  # a bytearray has no partition()
     done = b""
-    data = bytes(data)
     while True:
         before, mark, data = data.partition(b"\\")
         done += before + mark

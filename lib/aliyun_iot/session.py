@@ -6,7 +6,7 @@ Every exchange is written once, as a generator that yields (event, ms) where it 
 
 from micropython import const
 
-from . import NetworkError, ProtocolError, RefusedError, errno, frozen, log, phase, select, time
+from . import NetworkError, ProtocolError, RefusedError, errno, log, phase, select, time
 from .wire import Wire, broken, drive
 
 _IN = const(256)  # bytes read ahead; a packet that fits is taken in at once
@@ -39,12 +39,11 @@ def _checked(topic):
     return topic
 
 
-class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
+class Session:
     """One MQTT connection at a time, and what outlives it: topics, an unacknowledged message.
 
-    An `MQTTClient` of umqtt.simple 1.3.4 (PyPI) to 1.8 (frozen, each firmware its own) to programs
-    that use one. What it inherits that reads or waits is replaced: that cannot be bounded in time,
-    and changed between the versions.
+    It has umqtt.simple's vocabulary for programs that know that, but not its code: that cannot be
+    bounded in time, changes from version to version, and takes heap.
 
     product_key, device_name: whose session this is, str. host, port: where to.
     keepalive: seconds. context: TLS context, or None for plain TCP.
@@ -61,7 +60,10 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
     limit = 8192  # longest message kept, bytes; a longer one is read off and dropped
 
     def __init__(self, product_key, device_name, host, port, keepalive, context):
-        super().__init__(b"", host, port, keepalive=keepalive)
+        self.server = host
+        self.port = port
+        self.keepalive = keepalive
+        self.pid = 0
         self.sock = None  # type: ignore[assignment]
         self.cb = None
         self.product_key = product_key
@@ -83,7 +85,7 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
 
     # --- exchanges, for an application
 
-    def connect(self, packet):  # type: ignore[override]
+    def connect(self, packet):
         """Connect, subscribe again, send again what was not acknowledged.
 
         packet: the whole CONNECT as bytes, see `credentials.connect_packet`.
@@ -123,14 +125,20 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
 
     def take(self):
         """The next message of the inbox, or None; see `wait`."""
+        self._done()
         if not self.inbox:
             return None
         self._taken = self._pids.pop(0)
         return self.inbox.pop(0)
 
+    def set_callback(self, function):
+        """umqtt's: have `check_msg` and `wait_msg` call function(topic, payload), bytes each."""
+        self.cb = function
+
     def check_msg(self):
         """umqtt's: take in what is there; messages go to the callback, or stay for `wait`."""
-        self.run(self.waiting(0))
+        # With nobody to take them, those that stay must not keep it from looking further.
+        self.run(self.waiting(0 if self.cb else -1))
         # Out here, where what the application's function raises is nobody else's fault.
         while self.cb and self.inbox:
             self.cb(*self.take())
@@ -162,7 +170,7 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
         # Packet ids of the messages in the inbox: bytes, empty for QoS 0 and another connection's.
         self._pids = [b""] * len(self.inbox)
         self._start = self._end = 0
-        # (topic, packet id, reader, buffer) of a packet longer than `_in`.
+        # (topic, packet id, reader, buffer, when it began) of a packet longer than `_in`.
         self._long = None  # type: ignore[var-annotated]
         self._left = 0  # bytes of it still to come
         self._acks = b""  # PUBACKs to be sent
@@ -170,7 +178,8 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
         self.answer = 0  # latest: kind << 24 | packet id << 8 | return code
         self.due = 0  # milliseconds after which `waiting` wants to look again
         self._asked = None  # when the ping left that has no answer yet
-        self._proved = time.ticks_ms()  # when the platform last answered anything of ours
+        self._pinged = time.ticks_ms()  # when a ping left, or something of ours was answered
+        self._late = self._pinged  # when what an answer may be queued behind was over
 
     def run(self, steps):
         """Carry out an exchange, a generator that yields (event, ms) where it has to wait."""
@@ -213,7 +222,7 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
         head.extend(topic)
         if qos:
             if not again:
-                self.unacked = (topic, payload)
+                self.unacked = (topic, bytes(payload))  # as it is now
                 self._failed = 0
             self._failed += 1
             head.extend(self.pid.to_bytes(2, "big"))
@@ -253,36 +262,38 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
         """
         self._done()
         until = time.ticks_add(time.ticks_ms(), ms)
-        while not (done() if done else self.inbox):
+        while True:
+            now = time.ticks_ms()
+            # The platform closes after one and a half intervals without a packet, and the
+            # application may come by but once an interval, or not keep up with what comes.
+            self.due = self.keepalive * 400 - time.ticks_diff(now, self._pinged)
+            if self.due <= 0 and self.sock:
+                self._pinged = now
+                if self._asked is None:
+                    self._asked = self._late = now
+                yield from self.sock.sending(self._begin(0xC0, 0), b"", self.timeout)
+            if done() if done else self.inbox and ms >= 0:
+                return
             if not self.sock:
                 raise NetworkError("not connected")
             if self.receive():
                 continue  # all that has arrived counts before anything is judged
-            now = time.ticks_ms()
             if self._acks:
                 acks = self._acks
                 self._acks = b""
                 yield from self.sock.sending(acks, b"", self.timeout)
             if self._asked is not None:
                 self.due = self._patience(self._asked)
-            else:
-                # The platform closes after one and a half intervals without a packet, and the
-                # application may come by but once an interval.
-                self.due = self.keepalive * 400 - time.ticks_diff(now, self._proved)
-                if self._left or self._start < self._end:  # inside a packet
-                    self.due = min(self.due, self._patience(self.sock.heard))
-                if self.due <= 0:
-                    self._asked = now
-                    yield from self.sock.sending(self._begin(0xC0, 0), b"", self.timeout)
-                    continue
+            elif self._left or self._start < self._end:  # inside a packet
+                self.due = min(self.due, self._patience(self.sock.heard))
             ms = time.ticks_diff(until, now)
             if ms <= 0:
-                break
+                return
             yield select.POLLIN, min(ms, self.due)
 
     def _answered(self, kind, more=0):
         """Wait for the platform's answer to packet `pid`; more: ms beyond `timeout`."""
-        since = time.ticks_add(time.ticks_ms(), more)
+        since = self._late = time.ticks_add(time.ticks_ms(), more)
         wanted = kind << 16 | self.pid
         while self.answer >> 8 != wanted:
             if not self.receive():
@@ -299,6 +310,7 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
         waited = time.ticks_diff(now, since)
         left = self.timeout - min(waited, time.ticks_diff(now, self.sock.heard))
         if not self._left:
+            waited = min(waited, time.ticks_diff(now, self._late))
             left = min(left, self.timeout + self.keepalive * 500 - waited)
         if left <= 0:
             raise OSError(errno.ETIMEDOUT)
@@ -385,7 +397,7 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
         stop = at + size
         kind = data[start] >> 4
         view = memoryview(data)
-        if kind != _PUBLISH:
+        if kind != _PUBLISH or size < 2:
             if (kind, size) not in ((2, 2), (4, 2), (9, 3), (13, 0)) or (
                 kind == _CONNACK and self.answer
             ):
@@ -393,15 +405,16 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
             if stop > end:
                 return False
             self._start = stop
-            self._proved = time.ticks_ms()
             self._asked = None
             if size:
+                self._pinged = time.ticks_ms()
                 value = int.from_bytes(view[at:stop], "big")
                 if kind == _CONNACK:
                     value &= 0xFF  # the other byte tells of a session, which is always new
                 self.answer = kind << 24 | (value << 8 if kind == _PUBACK else value)
             return True
-        if stop > end and stop - start <= _IN:
+        # A longer one than `data` is begun when it fills it: its topic is in there then.
+        if stop > end and (stop - start <= _IN or end - start < _IN):
             return False
         name = at + 2
         if end < name <= stop:
@@ -426,7 +439,7 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
         if not reader and stop - body <= self.limit:
             buffer = bytearray(stop - body)
             buffer[: end - body] = view[body:end]
-        self._long = (topic, pid, reader, buffer)
+        self._long = (topic, pid, reader, buffer, time.ticks_ms())
         self._left = stop - body
         self._start = self._end = 0
         self._piece(view[body:end])
@@ -434,12 +447,15 @@ class Session(frozen("umqtt.simple").MQTTClient):  # type: ignore[misc]
 
     def _piece(self, piece):
         """Take in a piece of a long message, which is in its buffer already if it has one."""
-        topic, pid, reader, buffer = self._long  # type: ignore[misc]
+        topic, pid, reader, buffer, began = self._long  # type: ignore[misc]
         self._left -= len(piece)
         if reader:
             reader(piece, self._left)
         if not self._left:
             self._long = None
+            now = time.ticks_ms()
+            if time.ticks_diff(now, began) > self.timeout:
+                self._late = now
             self._deliver(topic, buffer and bytes(buffer), pid, reader)
 
     def _deliver(self, topic, payload, pid, done=None):

@@ -10,41 +10,50 @@ import contextlib
 import socket
 import struct
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from tools.faults.server import HOST, Server
 
 Direction = Literal["up", "down"]
-Kind = Literal["none", "cut", "reset", "stall", "delay", "drip", "garbage", "refuse"]
+Ways = Literal["up", "down", "both"]
+Kind = Literal["none", "cut", "reset", "stall", "delay", "drip", "slow", "garbage", "refuse"]
+Blow = Literal["down dead", "up dead", "both dead", "cut", "close"]
 End = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to one connection.
+    """What happens to one connection from its beginning; `Proxy.strike` is for later.
 
     none: nothing. cut, reset, stall: after `after` bytes in `direction` the connection ends, ends
     with RST, or stays open in silence. delay: each piece waits `seconds`. drip: single bytes,
-    `seconds` apart, from byte `after` on. garbage: `data` goes to the device before anything else.
-    refuse: closed at once. "up" is from the device to the platform.
+    `seconds` apart, from byte `after` on. slow: `rate` bytes a second both ways. garbage: `data`
+    goes to the device before anything else. refuse: closed at once. "up" is from the device to
+    the platform; "both" is for drip.
     """
 
     kind: Kind = "none"
-    direction: Direction = "down"
+    direction: Ways = "down"
     after: int = 0
     seconds: float = 0.0
+    rate: int = 8000
     data: bytes = field(default=b"", repr=False)
 
 
 @dataclass
 class Passed:
-    """What went through one connection, bytes, and whether its fault took effect."""
+    """What went through one connection, bytes, and whether its fault took effect.
+
+    struck: what was done to it since; see `Proxy.strike`.
+    """
 
     up: int = 0
     down: int = 0
     hit: bool = False
+    struck: Blow | None = None
+    end: Callable[[], None] = lambda: None
 
 
 class Proxy(Server):
@@ -64,6 +73,17 @@ class Proxy(Server):
     def expect(self, faults: Iterable[Fault]) -> None:
         """Replace the plan."""
         self.plan = deque(faults)
+
+    def strike(self, blow: Blow) -> None:
+        """Do something to all connections that there are now; those to come are well.
+
+        dead: nothing goes that way any more, what is sent is still taken. cut: the next bytes to
+        the device end halfway, and the connection with them. close: at once, as an idle one is.
+        """
+        for passed in self.connections:
+            passed.struck = passed.struck or blow
+            if blow == "close":
+                self._loop.call_soon_threadsafe(passed.end)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Do to the connection what the plan says."""
@@ -91,7 +111,9 @@ class Proxy(Server):
             passed.hit = True
             writer.write(fault.data)
             await writer.drain()
-        far_reader, far_writer = await asyncio.open_connection(HOST, self._target)
+        far_reader, far_writer = await asyncio.open_connection(
+            HOST, self._target, limit=self.buffer or 2**16
+        )
         try:
             await self._carry(fault, passed, (reader, writer), (far_reader, far_writer))
         finally:
@@ -101,11 +123,21 @@ class Proxy(Server):
         reader, writer = near
         far_reader, far_writer = far
         for end in (writer, far_writer):
-            end.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock = end.get_extra_info("socket")
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.buffer:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.buffer)
+                end.transport.set_write_buffer_limits(0)
         pumps = [
             asyncio.ensure_future(_pump(fault, passed, "up", reader, far_writer)),
             asyncio.ensure_future(_pump(fault, passed, "down", far_reader, writer)),
         ]
+
+        def end() -> None:
+            for pump in pumps:
+                pump.cancel()
+
+        passed.end = end
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -130,13 +162,23 @@ async def _pump(
         if ends and done >= fault.after:
             passed.hit = True
             return
-        data = await reader.read(fault.after - done if ends else 65536)
+        most = 65536 if fault.kind != "slow" else max(1, fault.rate // 20)
+        data = await reader.read(fault.after - done if ends else most)
         if not data:
             return
+        if passed.struck in (f"{direction} dead", "both dead"):
+            continue
+        if passed.struck == "cut" and direction == "down":
+            writer.write(data[: len(data) // 2])
+            await writer.drain()
+            return
+        if fault.kind == "slow":
+            passed.hit = True
+            await asyncio.sleep(len(data) / fault.rate)
         if fault.kind == "delay" and fault.direction == direction:
             passed.hit = True
             await asyncio.sleep(fault.seconds)
-        if fault.kind == "drip" and fault.direction == direction:
+        if fault.kind == "drip" and fault.direction in (direction, "both"):
             passed.hit = True
             free = max(0, fault.after - done)
             pieces = [data[:free], *(data[at : at + 1] for at in range(free, len(data)))]

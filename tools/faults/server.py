@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import threading
 from abc import ABC, abstractmethod
@@ -22,6 +23,8 @@ class Server(ABC):
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
+        self.buffer: int | None = None
+        """Bytes that a connection may hold on their way, about; None: as the host has it."""
 
     @abstractmethod
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -47,16 +50,21 @@ class Server(ABC):
         self._loop.run_forever()
 
     async def _listen(self) -> None:
+        limit = self.buffer or 2**16
         self._server = await asyncio.start_server(
-            self._connected, HOST, 0, backlog=1024, ssl=self.context()
+            self._connected, HOST, 0, backlog=1024, ssl=self.context(), limit=limit
         )
+        if self.buffer:  # the accepted sockets inherit it
+            for sock in self._server.sockets:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.buffer)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _stop(self) -> None:
         self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:  # a connection may still be on its way in
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
