@@ -45,7 +45,7 @@ for wrong in ([("a1SensorKey", b"\\xff", device.credentials())], device.record, 
         print(repr(e), e.args)
 def deeper(secret, password, record):
     raise ValueError("an application's own mistake")
-deeper(device.product["productSecret"], device.credentials(), device.record)
+deeper(device.settings()["productSecret"], device.credentials(), device.record)
 """
 MORE = (
     "    gateway.publish(",

@@ -4,8 +4,8 @@ import json
 import sys
 
 sys.path.append(".frozen")  # asyncio
-import aliyun_iot  # noqa: E402
-from aliyun_iot.session import Session  # noqa: E402
+import aliyun_iot
+from aliyun_iot.session import Session
 
 with open(sys.argv[1]) as file:
     given = json.load(file)

@@ -39,6 +39,6 @@ package = "aliyun_iot."
 without(*[name for name in sys.modules if name.startswith(package)])
 del sys.modules["aliyun_iot"]
 gone("code of the package")
-without("umqtt.simple", "umqtt")
-gone("code of umqtt.simple")
+
+
 print("end of parts")
