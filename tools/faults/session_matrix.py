@@ -1,9 +1,9 @@
 """The session's matrix: every loop that people write, with every application, on every link.
 
 A cell is one board. It connects with a keepalive of seconds and comes to its loop; then the link
-is done something to. What must hold: a healthy link, however slow, never ends; a dead one is noticed
-within keepalive and timeout; afterwards the subscription is back, and each message that was sent
-with QoS 1 has arrived or was reported.
+is done something to. What must hold: a healthy link, however slow, never ends; a dead one is
+noticed within keepalive and timeout; afterwards the subscription is back, and each message that was
+sent with QoS 1 has arrived or was reported.
 """
 
 from __future__ import annotations
