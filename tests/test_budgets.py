@@ -17,7 +17,7 @@ from tools.bench.place import Flow, Place
 from tools.bench.relay import Relay, Total
 from tools.image import compile_source
 
-SUBDEVICES = (1, 30, 65)  # less than a batch, a page, and three pages
+SUBDEVICES = [(1, "heap.gateway"), (30, "heap.gateway"), (65, "heap.gateway.2000")]
 
 
 @pytest.fixture
@@ -60,19 +60,23 @@ def test_a_registration_over_mqtt_gets_through_on_its_heap(place: Place) -> None
     check_heap(place, place.first_boot(registration="mqtt"), "heap.mqtt")
 
 
-@pytest.mark.parametrize("count", SUBDEVICES)
+@pytest.mark.parametrize(("count", "name"), SUBDEVICES)
 def test_a_gateway_gets_through_on_the_same_heap_whatever_the_number(
-    place: Place, count: int
+    place: Place, count: int, name: str
 ) -> None:
     flow = place.gateway(count)
-    result = flow.run(limit("heap.gateway"))
+    result = flow.run(limit(name))
     assert flow.got_through(result), result.output
 
 
-def test_a_gateway_leaves_its_application_10_kb(place: Place) -> None:
+def test_a_gateway_leaves_its_application_10_kb_of_a_chips_heap(place: Place) -> None:
     flow = place.gateway(30, held=10)
-    result = flow.run(64)  # what a chip's heap begins with
-    assert flow.got_through(result), result.output
+    made = flow.board()
+    board = place.board(made.flash, made.mac, hurry=1000, chip_heap=True)
+    for _ in ("first", "later"):
+        result = board.boot(flow.done, flow.seconds)
+        assert flow.got_through(result), result.output
+        assert not result.heap_crossed
 
 
 def test_a_later_boot_of_a_gateway_reads_little_and_writes_nothing(place: Place) -> None:

@@ -31,7 +31,7 @@ _REQUEST_MS = const(40)
 _LOGIN_MS = const(6)
 _PIECE = const(1024)  # bytes of one object of a reply, and of everything outside of its lists
 _DEEP = const(30)
-_OFTEN = const(4096)  # bytes; collect this often: fewer holes between what stays
+_OFTEN = const(1024)  # bytes; collect this often: fewer holes between what stays
 
 
 def begin(gateway, what, args):
