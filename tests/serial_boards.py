@@ -55,8 +55,12 @@ class PluggedBoard:
             return set(read_state(remote, FOLDERS, []).files)
 
     def unplug(self) -> None:
-        """Cut power and line at once."""
+        """Cut power and line at once; the port is gone, as after any unplugging.
+
+        Its number may be another board's in a moment: nothing must find it by this name.
+        """
         assert self.line is not None
+        Path(self.port).unlink(missing_ok=True)
         self.line.close()
 
     @contextmanager

@@ -58,13 +58,13 @@ def test_a_board_that_is_unplugged_is_waited_for(plug_in: PlugIn) -> None:
     def replug() -> None:
         seen.wait(30)
         board.unplug()
-        port.unlink()
         assert board.simulated is not None
         board.simulated.write("/main.py", TICKS % b"after")
         time.sleep(0.5)
         again.__enter__()
         link(again.path, port)
         enough.wait(30)
+        port.unlink()
         again.close()
 
     hand = threading.Thread(target=replug)
