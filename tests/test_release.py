@@ -217,9 +217,7 @@ def test_the_command_refuses_a_time_that_is_none(tmp_path: Path) -> None:
 def test_mip_installs_the_package_and_the_board_connects(
     server: str, platform: LocalPlatform, tmp_path: Path
 ) -> None:
-    image = build_image(
-        product_of(platform), WIFI, lib=None, roots=[platform.ca_der], check=False
-    )
+    image = build_image(product_of(platform), WIFI, lib=None, roots=[platform.ca_der], check=False)
     board = Board(image, tmp_path / "board", mac=MAC, resolve={"*": "127.0.0.1"})
     board.write("/boot.py", None)  # it waits for the package to be there
     mip_install(board, f"{server}/package.json")

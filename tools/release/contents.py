@@ -37,9 +37,7 @@ class Release:
 def modules(gateway: bool) -> list[Path]:
     """The modules of a direct device, or those that a gateway needs beside them."""
     found = sorted(PACKAGE.rglob("*.py"))
-    return [
-        path for path in found if _below_gateway(path.relative_to(LIB).as_posix()) == gateway
-    ]
+    return [path for path in found if _below_gateway(path.relative_to(LIB).as_posix()) == gateway]
 
 
 def _below_gateway(name: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tools.image import FlashLayout, image_files, make_image, stock_layout
 from tools.release.contents import Release
-from tools.release.mip import OPTIMISE, compiled
+from tools.release.mip import compiled
 
 _MEBIBYTE = 1024 * 1024
 
