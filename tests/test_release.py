@@ -1,4 +1,4 @@
-"""What `make release` builds: the same bytes every time, of one version, and it works on a board."""
+"""What `make release` builds: the same bytes every time, one version; and it works on a board."""
 
 from __future__ import annotations
 

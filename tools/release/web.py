@@ -66,7 +66,7 @@ def page(release: Release) -> str:
 <meta name="viewport" content="width=device-width">
 <title>aliyun_iot {release.version}: write a board</title>
 <style>
-  body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 2rem auto; padding: 0 1rem }}
+  body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 2rem auto }}
   code {{ background: #8882; padding: 0 .2em }}
 </style>
 <script type="module" src="esp-web-tools/install-button.js"></script>
@@ -82,8 +82,8 @@ mpremote reset</pre>
 <h2>Before you publish this page</h2>
 <p>It needs two things beside it that others publish, and a web server with HTTPS, or localhost:
 <ul>
-  <li><code>firmware/</code>: MicroPython for ESP32, 1.23 or later, from its download page, each file
-    renamed to its board: {boards}. Take one version for all.
+  <li><code>firmware/</code>: MicroPython for ESP32, 1.23 or later, from its download page, each
+    file renamed to its board: {boards}. Take one version for all.
   <li><code>esp-web-tools/</code>: the folder <code>dist/web</code> of the npm package
     <code>esp-web-tools@{ESP_WEB_TOOLS}</code>.
 </ul>
