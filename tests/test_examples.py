@@ -169,9 +169,9 @@ def test_rrpc(cloud: Cloud) -> None:
     with cloud.board("rrpc.py").power_on() as board:
         assert board.wait("connected as") == "until", board.output
         ask: Any = cloud.platform.rrpc  # type: ignore[attr-defined, unused-ignore]
-        assert json.loads(ask(PRODUCT_KEY, cloud.name, b"uptime"))["uptime"] >= 0
+        assert json.loads(ask(PRODUCT_KEY, cloud.name, b"time"))["time"] > 0
         answer = json.loads(ask(PRODUCT_KEY, cloud.name, b"reboot", cloud.user_topic("call")))
-        assert answer == {"error": "expected: uptime"}
+        assert answer == {"error": "expected: time"}
 
 
 def test_mqtt_as(cloud: Cloud, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def on_connect(session):
 
 
 def on_message(session, topic, payload):
-    if not gateway.handle(topic, payload):
+    if not (gateway and gateway.handle(topic, payload)):
         print("message on", topic.decode(), payload)
 
 

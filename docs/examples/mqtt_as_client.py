@@ -8,7 +8,8 @@ from mqtt_as import MQTTClient, config
 
 board = Device.open()  # registers at the first boot
 client_id, user, password = board.credentials()
-_, host, product_key = board.login()
+device_name, product_key = user.split("&")
+host = board.login()[1]
 settings = board.settings()
 with open("/wifi.json") as file:
     wifi = json.load(file)
@@ -27,7 +28,7 @@ config["queue_len"] = 4
 async def main():
     client = MQTTClient(config)
     await client.connect()
-    topic = "/sys/{}/{}/thing/event/property/post".format(product_key, board.record["deviceName"])
+    topic = "/sys/{}/{}/thing/event/property/post".format(product_key, device_name)
     await client.publish(topic, '{"id":"1","params":{"t":21}}', qos=1)
     async for topic, payload, _ in client.queue:
         print("message on", topic.decode(), payload)

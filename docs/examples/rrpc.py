@@ -8,9 +8,9 @@ from aliyun_iot import device
 
 
 def call(payload):
-    if payload == b"uptime":
-        return {"uptime": time.ticks_ms() // 1000}
-    return {"error": "expected: uptime"}
+    if payload == b"time":
+        return {"time": time.time()}
+    return {"error": "expected: time"}
 
 
 def on_message(session, topic, payload):

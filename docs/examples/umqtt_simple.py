@@ -12,7 +12,8 @@ def on_message(topic, payload):
 
 board = Device.open()  # registers at the first boot
 client_id, user, password = board.credentials()
-_, host, product_key = board.login()
+device_name, product_key = user.split("&")
+host = board.login()[1]
 settings = board.settings()
 port = settings.get("mqttPort") or 443
 keepalive = settings["keepalive"]
@@ -20,7 +21,7 @@ client = MQTTClient(client_id, host, port, user, password, keepalive, ssl=board.
 client.set_callback(on_message)
 client.connect()
 print("connected")
-topic = "/sys/{}/{}/thing/event/property/post".format(product_key, board.record["deviceName"])
+topic = "/sys/{}/{}/thing/event/property/post".format(product_key, device_name)
 client.publish(topic, '{"id":"1","params":{"t":21}}', qos=1)
 pinged = time.ticks_ms()
 while True:

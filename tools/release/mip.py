@@ -5,9 +5,9 @@ Two ways lead to the same files:
     mpremote mip install http://host/mip/package.json             each package by itself
     mpremote mip install --index http://host/mip aliyun-iot-gateway     with what it depends on
 
-The second is an index (micropython-lib, tools/build.py): `package/<mpy>/<name>/<version>.json` holds
-the first eight hex digits of each file's SHA-256, and the file lies at `file/<two>/<eight>`. A board
-skips what it has already. Boards without .mpy, and `--no-mpy`, get the sources from `package/py`.
+The second is an index as micropython-lib's: `package/<mpy>/<name>/<version>.json` holds the first
+eight hex digits of each file's SHA-256, and the file lies at `file/<two>/<eight>`. A board skips
+what it has already. Boards without .mpy, and `--no-mpy`, get the sources from `package/py`.
 """
 
 from __future__ import annotations
