@@ -36,6 +36,7 @@ help: ## list the commands
 #: board	IMAGE PRODUCT WIFI AIR DEVICE ROOT MAC FOLDER ERASE HEAP NTP PTY PLATFORM HTTPS_PORT
 #: 	MQTT_TLS_PORT MQTT_PORT RESOLVE
 #: test	PORT
+#: release	OUTPUT DIRTY
 #: fuzz, soak	SEED BOOTS
 
 setup: $(VENV)/ready ## install everything into .venv (the others call it)
@@ -76,6 +77,7 @@ lint: $(VENV)/ready $(VENV)/stubs/ready ## ruff, and type checks of the tools an
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/mypy --config-file firmware/mypy.ini
+	@$(VENV)/bin/mypy --config-file typings/mypy.ini
 
 bench: $(VENV)/ready $(VENV)/linkkit/ready ## measure heap, flash, wire, time and scale into docs/benchmark.md
 	@$(PY) -m tools.bench
@@ -136,4 +138,12 @@ nvs: $(VENV)/ready ## make an NVS partition that carries the product certificate
 	@$(CLI) nvs $(MAKEOVERRIDES)
 
 clean: ## remove what the commands made, .venv included
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+
+.PHONY: release reference
+
+release: $(VENV)/ready ## build what a release consists of into dist/
+	@$(CLI) release $(MAKEOVERRIDES)
+
+reference: $(VENV)/ready ## write docs/api.md and the picture in docs/architecture.md
+	@$(PY) -m tools.reference

@@ -19,13 +19,14 @@ from conftest import MAC, WIFI, product_of
 
 from tools.board import Board
 from tools.board.serial_port import SerialPort
-from tools.image import build_image, list_files, package_version
+from tools.image import build_image, list_files
 from tools.iot_platform import LocalPlatform
 from tools.layout import LIB, ROOT, ROOTS
 from tools.release.__main__ import SUMS, build
 from tools.release.contents import Release, ReleaseError, changelog_version, check_version, tags
 from tools.release.images import SIZES
 from tools.release.mip import compiled, sources
+from tools.version import package_version
 
 RELEASE = Release(package_version(), 1795392000)
 
@@ -87,7 +88,8 @@ def test_two_builds_of_one_commit_are_the_same_bytes(dist: Path, tmp_path: Path)
 
 
 def test_the_checksums_are_those_of_all_files(dist: Path) -> None:
-    listed = dict(reversed(line.split("  ")) for line in (dist / SUMS).read_text().splitlines())
+    lines = [line.split("  ") for line in (dist / SUMS).read_text("utf-8").splitlines()]
+    listed = {name: digest for digest, name in lines}
     found = [path for path in dist.rglob("*") if path.is_file() and path.name != SUMS]
     assert listed == {
         path.relative_to(dist).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()

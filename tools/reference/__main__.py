@@ -37,7 +37,7 @@ def stale() -> list[Path]:
 def main() -> int:
     """The command: its exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.reference",
+        prog="aliyun-iot reference",
         description="Write docs/api.md, and the picture of the modules in docs/architecture.md.",
     )
     parser.add_argument("--check", action="store_true", help="only say what is stale")

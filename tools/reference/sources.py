@@ -136,11 +136,11 @@ def _parameters(node: Function) -> list[tuple[str, str | None]]:
     spec = node.args
     names = [argument.arg for argument in [*spec.posonlyargs, *spec.args]]
     defaults = [None] * (len(names) - len(spec.defaults)) + [ast.unparse(d) for d in spec.defaults]
-    found = list(zip(names, defaults, strict=True))
+    found: list[tuple[str, str | None]] = list(zip(names, defaults, strict=True))
     if spec.vararg:
         found.append(("*" + spec.vararg.arg, None))
     for argument, default in zip(spec.kwonlyargs, spec.kw_defaults, strict=True):
-        found.append((argument.arg, default and ast.unparse(default)))
+        found.append((argument.arg, ast.unparse(default) if default else None))
     return found
 
 
@@ -158,10 +158,10 @@ def differences(stub: Module, source: Module) -> list[str]:
                 alias = isinstance(real, ast.Assign) or path in attributes
                 if not alias and path not in _INHERITED:
                     found.append(f"{where}: no such function")
-            elif not isinstance(real, type(node)):
+            elif not isinstance(real, Function) or type(real) is not type(node):
                 found.append(f"{where}: a coroutine here, a function there")
-            elif not _same(_parameters(node), _parameters(real)):  # type: ignore[arg-type]
-                found.append(f"{where}: other parameters: {ast.unparse(real.args)}")  # type: ignore[union-attr]
+            elif not _same(_parameters(node), _parameters(real)):
+                found.append(f"{where}: other parameters: {ast.unparse(real.args)}")
         elif isinstance(node, ast.AnnAssign):
             inherited = path.split(".")[-1] in ("server", "port", "keepalive")
             if real is None and path not in attributes and not inherited:

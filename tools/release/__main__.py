@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tools.command import run
+from tools.command import file_name, run
 from tools.image import IMAGE_ERRORS
 from tools.layout import ROOT
 from tools.release.archives import write_archives
@@ -46,14 +46,19 @@ def sums(folder: Path) -> str:
     )
 
 
+def release_parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = argparse.ArgumentParser(
+        prog="aliyun-iot release", description="Build what a release consists of."
+    )
+    parser.add_argument("--output", type=file_name, default=DIST, help="folder [dist]")
+    parser.add_argument("--dirty", action="store_true", help="changes need not be committed")
+    return parser
+
+
 def main() -> int:
     """The command: its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.release", description="Build what a release consists of."
-    )
-    parser.add_argument("--output", type=Path, default=DIST, help="folder [dist]")
-    parser.add_argument("--dirty", action="store_true", help="changes need not be committed")
-    options = parser.parse_args()
+    options = release_parser().parse_args()
 
     def work() -> int:
         if not options.dirty:

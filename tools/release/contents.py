@@ -8,8 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.image import package_version
 from tools.layout import LIB, PACKAGE, ROOT
+from tools.version import package_version
 
 CHANGELOG = ROOT / "CHANGELOG.md"
 GATEWAY = "aliyun_iot/gateway"
