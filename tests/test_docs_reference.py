@@ -42,13 +42,18 @@ def module(folder: Path, name: str, text: str) -> Module:
         ("async def f(a: int, b: int = 1) -> None: ...", "a coroutine here"),
         ("def f(a: int, b: int = ...) -> None: ...\ndef g() -> None: ...", "g: no such function"),
         ("def f(a: int, b: int = ...) -> None: ...\nh: int", "h: no such attribute"),
-        ("", "f: public, but not in typings/"),
     ],
 )
 def test_a_stub_that_says_something_else_is_found(tmp_path: Path, stub: str, said: str) -> None:
     source = module(tmp_path, "thing.py", "def f(a, b=1):\n    pass\n")
     (found,) = differences(module(tmp_path, "thing.pyi", stub), source)
     assert said in found
+
+
+def test_a_public_name_without_a_stub_is_found(tmp_path: Path) -> None:
+    source = module(tmp_path, "hmac.py", "def hmac_hex():\n    pass\ndef _own():\n    pass\n")
+    (found,) = differences(module(tmp_path, "hmac.pyi", ""), source)
+    assert found == "aliyun_iot.hmac: hmac_hex: public, but not in typings/"
 
 
 def test_the_stubs_are_marked_as_types() -> None:
