@@ -165,6 +165,13 @@ def test_the_bill_of_materials_lists_every_module_and_root(dist: Path) -> None:
         assert {entry["ref"], *entry["dependsOn"]} <= references
 
 
+def test_the_notes_are_the_changelogs_section_of_this_version(dist: Path) -> None:
+    text = (dist / "notes.md").read_text("utf-8")
+    assert text.strip()
+    assert text in (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert "\n## " not in text
+
+
 # --- one version
 
 

@@ -12,7 +12,7 @@ from tools.command import file_name, run
 from tools.image import IMAGE_ERRORS
 from tools.layout import ROOT
 from tools.release.archives import write_archives
-from tools.release.contents import Release, ReleaseError, check_clean, this_release
+from tools.release.contents import Release, ReleaseError, check_clean, notes, this_release
 from tools.release.images import write_images
 from tools.release.mip import write_mip
 from tools.release.sbom import write_sbom
@@ -34,6 +34,7 @@ def build(folder: Path, release: Release) -> None:
     write_web(folder / "web", release)
     write_archives(folder, release)
     write_sbom(folder, release)
+    (folder / "notes.md").write_text(notes(), "utf-8")
     (folder / SUMS).write_text(sums(folder), "utf-8")
 
 

@@ -52,6 +52,15 @@ def changelog_version() -> str:
     return match[1]
 
 
+def notes() -> str:
+    """The first section of the changelog, without its heading. Raises ReleaseError."""
+    version = re.escape(changelog_version())
+    text = CHANGELOG.read_text("utf-8")
+    match = re.search(rf"(?ms)^## \[?{version}\b[^\n]*\n(.*?)(?=^## |\Z)", text)
+    assert match  # changelog_version found it
+    return match[1].strip() + "\n"
+
+
 def git(*arguments: str) -> str | None:
     """What git says of the repository, or None where there is no git, or no repository."""
     try:
