@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -20,6 +21,7 @@ from conftest import MAC, WIFI, product_of
 from tools.board import Board
 from tools.board.serial_port import SerialPort
 from tools.image import build_image, list_files
+from tools.image.build import compiled_library
 from tools.iot_platform import LocalPlatform
 from tools.layout import LIB, ROOT, ROOTS
 from tools.release.__main__ import SUMS, build
@@ -81,9 +83,22 @@ def read_json(path: Path) -> Any:
 
 
 def test_two_builds_of_one_commit_are_the_same_bytes(dist: Path, tmp_path: Path) -> None:
-    build(tmp_path / "again", RELEASE)
+    """By another process, with another hash seed, time zone and umask, at another time."""
+    again = tmp_path / "elsewhere"
+    command = f'umask 077; exec "{sys.executable}" -m tools.release --dirty --output "{again}"'
+    different = {"PYTHONHASHSEED": "7", "TZ": "Asia/Shanghai", "LC_ALL": "C"}
+    run = subprocess.run(
+        ["sh", "-c", command],
+        cwd=ROOT,
+        env={**os.environ, **different, "SOURCE_DATE_EPOCH": str(RELEASE.time)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
     listed = (dist / SUMS).read_text("utf-8")
-    assert (tmp_path / "again" / SUMS).read_text("utf-8") == listed
+    assert (again / SUMS).read_text("utf-8") == listed
     assert len(listed.splitlines()) > 40
 
 
@@ -235,6 +250,12 @@ def test_mip_installs_the_package_and_the_board_connects(
     result = board.boot(r"post_reply .*\n")
     assert result.ending == "until", result.output
     assert f"connected as {MAC}" in result.output
+
+
+def test_mip_installs_what_the_tests_run() -> None:
+    tested = compiled_library(LIB)
+    shipped = compiled(False) | compiled(True)
+    assert {f"/lib/{name}": data for name, data in shipped.items()} == tested
 
 
 def test_mip_installs_the_gateway_with_what_it_depends_on(server: str, tmp_path: Path) -> None:
