@@ -14,7 +14,7 @@ from test_umqtt_versions import source_of
 from tools.board import Board
 from tools.image import build_image
 from tools.iot_platform import LocalPlatform
-from tools.layout import PACKAGE, ROOT
+from tools.layout import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"
 NAMES = sorted(path.name for path in EXAMPLES.glob("*.py"))
@@ -143,7 +143,6 @@ def test_unique_certificate(cloud: Cloud) -> None:
     assert "back to the factory: product.json: productSecret: missing" in result.output
 
 
-@pytest.mark.skipif(not (PACKAGE / "gateway").exists(), reason="this checkout has no gateway")
 def test_gateway(cloud: Cloud) -> None:
     for number in range(3):
         cloud.platform.registry.add_device(SENSOR_KEY, f"sensor-{number:03}")
@@ -162,13 +161,10 @@ def test_coroutines(cloud: Cloud) -> None:
     assert counted[1]["params"]["count"] - counted[0]["params"]["count"] == 1
 
 
-@pytest.mark.skipif(
-    not hasattr(LocalPlatform, "rrpc"), reason="this checkout's platform makes no remote calls"
-)
 def test_rrpc(cloud: Cloud) -> None:
     with cloud.board("rrpc.py").power_on() as board:
         assert board.wait("connected as") == "until", board.output
-        ask: Any = cloud.platform.rrpc  # type: ignore[attr-defined, unused-ignore]
+        ask = cloud.platform.rrpc
         assert json.loads(ask(PRODUCT_KEY, cloud.name, b"time"))["time"] > 0
         answer = json.loads(ask(PRODUCT_KEY, cloud.name, b"reboot", cloud.user_topic("call")))
         assert answer == {"error": "expected: time"}

@@ -21,7 +21,7 @@ INTERNAL = {
     "aliyun_iot": {"frozen", "loads", "log"},
     "aliyun_iot.aio": {"Session.drive"},
     "aliyun_iot.device": set[str](),
-    "aliyun_iot.gateway": {"Gateway.marks", "late"},
+    "aliyun_iot.gateway": {"Gateway.marks", "drop"},
     "aliyun_iot.hmac": set[str](),
     "aliyun_iot.session": {
         "Session.drop",

@@ -8,11 +8,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.layout import LIB, PACKAGE, ROOT
+from tools.layout import LIB, ROOT
+from tools.packaging import sources
 from tools.version import package_version
 
 CHANGELOG = ROOT / "CHANGELOG.md"
-GATEWAY = "aliyun_iot/gateway"
 DEVICE_PACKAGE = "aliyun-iot"
 GATEWAY_PACKAGE = "aliyun-iot-gateway"
 DESCRIPTION = "The identity of an ESP32 on Alibaba Cloud IoT Platform"
@@ -36,12 +36,7 @@ class Release:
 
 def modules(gateway: bool) -> list[Path]:
     """The modules of a direct device, or those that a gateway needs beside them."""
-    found = sorted(PACKAGE.rglob("*.py"))
-    return [path for path in found if _below_gateway(path.relative_to(LIB).as_posix()) == gateway]
-
-
-def _below_gateway(name: str) -> bool:
-    return name == f"{GATEWAY}.py" or name.startswith(GATEWAY + "/")
+    return [LIB / name for name in sources(gateway)]
 
 
 def changelog_version() -> str:
