@@ -58,10 +58,14 @@ def server(dist: Path) -> Iterator[str]:
 
 
 def mip_install(board: Board, *arguments: str) -> str:
+    return mpremote(board, "mip", "install", "--target", "/lib", *arguments)
+
+
+def mpremote(board: Board, *arguments: str) -> str:
     with SerialPort(board) as line:
-        command = ["connect", f"port:{line.path}", "resume", "mip", "install", "--target", "/lib"]
+        command = ["connect", f"port:{line.path}", "resume", *arguments]
         run = subprocess.run(
-            [sys.executable, "-m", "mpremote", *command, *arguments],
+            [sys.executable, "-m", "mpremote", *command],
             capture_output=True,
             text=True,
             timeout=90,
@@ -238,15 +242,20 @@ def test_the_command_refuses_a_time_that_is_none(tmp_path: Path) -> None:
 # --- on a board
 
 
-def test_mip_installs_the_package_and_the_board_connects(
+def test_what_mip_installs_connects_once_the_rest_is_copied(
     server: str, platform: LocalPlatform, tmp_path: Path
 ) -> None:
-    image = build_image(product_of(platform), WIFI, lib=None, roots=[platform.ca_der], check=False)
+    """The commands of docs/install.md."""
+    image = build_image(lib=None, boot=None, main=None, roots=[])
     board = Board(image, tmp_path / "board", mac=MAC, resolve={"*": "127.0.0.1"})
-    board.write("/boot.py", None)  # it waits for the package to be there
     mip_install(board, f"{server}/package.json")
     assert installed(board) == compiled(False)
-    board.write("/boot.py", (ROOT / "boot.py").read_bytes())
+    (tmp_path / "platform.der").write_bytes(platform.ca_der)
+    (tmp_path / "product.json").write_text(json.dumps(product_of(platform)))
+    (tmp_path / "wifi.json").write_text(json.dumps(WIFI))
+    own = [str(tmp_path / "product.json"), str(tmp_path / "wifi.json")]
+    mpremote(board, "mkdir", ":roots", "+", "cp", str(tmp_path / "platform.der"), ":roots/")
+    mpremote(board, "cp", str(ROOT / "boot.py"), str(ROOT / "main.py"), *own, ":")
     result = board.boot(r"post_reply .*\n")
     assert result.ending == "until", result.output
     assert f"connected as {MAC}" in result.output
