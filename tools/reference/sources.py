@@ -34,7 +34,6 @@ INTERNAL = {
     "aliyun_iot.sign": set[str](),
     "aliyun_iot.urlencode": set[str](),
 }
-_INHERITED = {"Session.set_callback"}  # umqtt.simple's, as it is
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -149,8 +148,7 @@ def differences(stub: Module, source: Module) -> list[str]:
         real = there.get(path)
         if isinstance(node, Function):
             if isinstance(real, ast.Assign | None):
-                alias = isinstance(real, ast.Assign) or path in attributes
-                if not alias and path not in _INHERITED:
+                if not isinstance(real, ast.Assign) and path not in attributes:
                     found.append(f"{where}: no such function")
             elif not isinstance(real, Function) or type(real) is not type(node):
                 found.append(f"{where}: a coroutine here, a function there")
