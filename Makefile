@@ -36,6 +36,9 @@ help: ## list the commands
 #: board	IMAGE PRODUCT WIFI AIR DEVICE ROOT MAC FOLDER ERASE HEAP NTP PTY PLATFORM HTTPS_PORT
 #: 	MQTT_TLS_PORT MQTT_PORT RESOLVE
 #: test	PORT
+#: release	OUTPUT DIRTY
+#: publish	TAG
+#: port	MICROPYTHON_VERSION
 #: fuzz, soak	SEED BOOTS
 
 setup: $(VENV)/ready ## install everything into .venv (the others call it)
@@ -76,6 +79,7 @@ lint: $(VENV)/ready $(VENV)/stubs/ready ## ruff, and type checks of the tools an
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/mypy --config-file firmware/mypy.ini
+	@$(VENV)/bin/mypy --config-file typings/mypy.ini
 
 bench: $(VENV)/ready $(VENV)/linkkit/ready ## measure heap, flash, wire, time and scale into docs/benchmark.md
 	@$(PY) -m tools.bench
@@ -136,4 +140,26 @@ nvs: $(VENV)/ready ## make an NVS partition that carries the product certificate
 	@$(CLI) nvs $(MAKEOVERRIDES)
 
 clean: ## remove what the commands made, .venv included
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+
+.PHONY: release reference publish port
+
+release: $(VENV)/ready ## build what a release consists of into dist/
+	@$(CLI) release $(MAKEOVERRIDES)
+
+reference: $(VENV)/ready ## write docs/api.md and the picture in docs/architecture.md
+	@$(PY) -m tools.reference
+
+publish: ## put dist/ on the forge as the release of a tag: TAG=v0.1.0 (the release workflow does)
+	@gh release create "$(TAG)" --verify-tag --title "aliyun_iot $(TAG)" --notes-file dist/notes.md \
+		dist/*.tar.gz dist/images/*.bin dist/sbom.cdx.json dist/SHA256SUMS
+
+port: ## build a release of MicroPython's unix port to test with: MICROPYTHON_VERSION=1.25.0
+	@rm -rf "$(PORT_SOURCES)"
+	@git clone -q --depth 1 --branch "v$(MICROPYTHON_VERSION)" https://github.com/micropython/micropython "$(PORT_SOURCES)"
+	@$(MAKE) -C "$(PORT_SOURCES)/mpy-cross"
+	@$(MAKE) -C "$(PORT_SOURCES)/ports/unix" submodules
+	@$(MAKE) -C "$(PORT_SOURCES)/ports/unix"
+	@cp "$(PORT_SOURCES)/ports/unix/build-standard/micropython" "$(PORT_SOURCES)/micropython"
+
+PORT_SOURCES = build/micropython-$(or $(MICROPYTHON_VERSION),$(error which? MICROPYTHON_VERSION=1.25.0))

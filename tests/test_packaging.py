@@ -15,9 +15,15 @@ from tools.board import Board
 from tools.board.serial_port import SerialPort
 from tools.image import build_image, package_version
 from tools.layout import LIB, PACKAGE, ROOT
-from tools.packaging import GATEWAY, GATEWAY_JSON, PACKAGE_JSON, package_json
+from tools.packaging import (
+    GATEWAY,
+    GATEWAY_JSON,
+    MANIFEST,
+    PACKAGE_JSON,
+    manifest,
+    package_json,
+)
 
-MANIFEST = ROOT / "firmware" / "manifest.py"
 SOURCES = {path.relative_to(LIB).as_posix() for path in PACKAGE.rglob("*.py")}
 
 
@@ -59,9 +65,9 @@ def test_a_package_file_lists_exactly_the_modules_that_exist(path: Path, gateway
     urls = json.loads(path.read_text("utf-8"))["urls"]
     expected = {name for name in SOURCES if name.startswith(GATEWAY) == gateway}
     assert len(expected) > 5
-    assert {target for target, _ in urls} == expected, "run python -m tools.packaging"
+    assert {target for target, _ in urls} == expected, "run aliyun-iot packaging"
     assert all((ROOT / url).read_bytes() for _, url in urls)
-    assert path.read_text("utf-8") == package_json(gateway), "run python -m tools.packaging"
+    assert path.read_text("utf-8") == package_json(gateway), "run aliyun-iot packaging"
 
 
 def test_no_module_of_a_device_imports_the_gateway() -> None:
@@ -72,6 +78,7 @@ def test_no_module_of_a_device_imports_the_gateway() -> None:
 
 
 def test_the_manifest_freezes_exactly_the_modules_that_exist() -> None:
+    assert MANIFEST.read_text("utf-8") == manifest(), "run aliyun-iot packaging"
     assert Manifest(MANIFEST).frozen == SOURCES
 
 

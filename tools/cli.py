@@ -107,6 +107,12 @@ COMMANDS = {
     "bench": Command("measure heap, flash, wire, time and scale", "tools.bench.__main__"),
     "faults": Command("try faults of power, network and memory", "tools.faults.__main__"),
     "packaging": Command("write package.json", "tools.packaging"),
+    "release": Command(
+        "build what a release consists of", "tools.release.__main__", (), "release_parser"
+    ),
+    "reference": Command(
+        "write docs/api.md and the picture of the modules", "tools.reference.__main__"
+    ),
 }
 
 

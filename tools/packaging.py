@@ -1,8 +1,8 @@
-"""Writes what `mpremote mip install` reads: `python -m tools.packaging`.
+"""Writes the lists of the package's modules: `aliyun-iot packaging`.
 
 package.json lists the modules of a device, package-gateway.json those that a gateway needs beside
-them, as source files; `make deploy` copies compiled ones. The version, and what
-firmware/manifest.py lists, is written by hand.
+them, as source files for `mpremote mip install`; `make deploy` copies compiled ones.
+firmware/manifest.py lists both for a firmware build. The version comes from the package.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from tools.layout import LIB, PACKAGE, ROOT
 
 PACKAGE_JSON = ROOT / "package.json"
 GATEWAY_JSON = ROOT / "package-gateway.json"
+MANIFEST = ROOT / "firmware" / "manifest.py"
 GATEWAY = "aliyun_iot/gateway/"
 
 
@@ -38,11 +39,38 @@ def package_json(gateway: bool = False) -> str:
     )
 
 
+def manifest() -> str:
+    """What firmware/manifest.py must be: MicroPython's build defines the functions it calls."""
+
+    def package(gateway: bool) -> str:
+        names = [name.removeprefix("aliyun_iot/") for name in sources(gateway)]
+        lines = "".join(f'        "{name}",\n' for name in names)
+        return (
+            'package(  # noqa: F821\n    "aliyun_iot",\n    (\n'
+            f'{lines}    ),\n    base_path="../lib",\n)\n'
+        )
+
+    return f"""\
+# Freezes the package into a firmware build, where its code takes no heap:
+#   make -C ports/esp32 BOARD=ESP32_GENERIC FROZEN_MANIFEST=<this file>
+# A manifest given there replaces the port's own, so that one comes first: umqtt.simple is in it.
+# Written by `aliyun-iot packaging`.
+metadata(  # noqa: F821 - the build defines these names
+    description="The identity of an ESP32 on Alibaba Cloud IoT Platform",
+    version="{package_version()}",
+)
+include("$(PORT_DIR)/boards/manifest.py")  # noqa: F821
+{package(gateway=False)}\
+# A gateway's part; leave it out of a firmware for devices that are none.
+{package(gateway=True)}"""
+
+
 def main() -> None:
     """The command."""
     argparse.ArgumentParser(prog="aliyun-iot packaging", description=__doc__).parse_args()
     PACKAGE_JSON.write_text(package_json(), "utf-8")
     GATEWAY_JSON.write_text(package_json(gateway=True), "utf-8")
+    MANIFEST.write_text(manifest(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 """main.py of one cell of the session's matrix: a loop that people write, an application in it.
 
 /cell.json holds {"loop":, "application":, "keepalive": seconds, "timeout": ms}. Prints `up N`
-after each connect, `sent N` for each acknowledged message, `got TEXT` for each received one, or `lost`
-with the error when a connection ended, `given up N`, `raised` for what on_message raised.
-
-Idle time is hurried where the board is; what belongs to the application is waited for by `pause`.
+after each connect, `sent N` for each acknowledged message, `got TEXT` for each received one,
+`lost` with the error when a connection ended, `given up N`, `raised` for what on_message raised.
 """
 
 import json

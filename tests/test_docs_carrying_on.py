@@ -1,0 +1,125 @@
+"""What a maintainer relies on: workflows, hooks, forms, and documents that name what exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from tools.layout import ROOT
+
+TARGETS = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8")))
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+DOCUMENTS = [
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "docs" / "architecture.md",
+    ROOT / "docs" / "install.md",
+    ROOT / "docs" / "examples" / "README.md",
+]
+ARCHITECTURE_LINES = 130  # two pages; the picture is made, and does not count
+SUBJECT = 72
+
+
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text("utf-8"))
+
+
+def runs(workflow: Path) -> list[str]:
+    jobs = read(workflow)["jobs"].values()
+    return [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_calls_nothing_but_make(workflow: Path) -> None:
+    lines = runs(workflow)
+    assert lines
+    for line in lines:
+        assert line.split()[0] == "make", line
+        assert line.split()[1] in TARGETS, line
+
+
+def test_ci_run_calls_what_the_workflows_call() -> None:
+    """Two need the forge itself: building MicroPython's releases, and publishing."""
+    called = {line.split()[1] for path in WORKFLOWS for line in runs(path)}
+    here = set(re.findall(r"(?m)^make ([a-z-]+)", (ROOT / ".ci" / "run").read_text("utf-8")))
+    assert called - here == {"port", "publish"}
+
+
+def test_the_tests_run_on_every_supported_python() -> None:
+    jobs = read(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]
+    versions = jobs["test"]["strategy"]["matrix"]["python"]
+    assert versions == ["3.10", "3.11", "3.12", "3.13"]
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    assert 'target-version = "py310"' in text
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob(".github/ISSUE_TEMPLATE/[!c]*.yml")), ids=str)
+def test_an_issue_form_is_one(path: Path) -> None:
+    form = read(path)
+    assert {"name", "description", "body"} <= set(form)
+    kinds = {"markdown", "textarea", "input", "dropdown", "checkboxes"}
+    assert {part["type"] for part in form["body"]} <= kinds
+    names = [part["id"] for part in form["body"] if part["type"] != "markdown"]
+    assert len(names) == len(set(names)) > 0
+    assert all("label" in part["attributes"] for part in form["body"] if "id" in part)
+
+
+@pytest.mark.parametrize(
+    ("subject", "good"),
+    [
+        ("session: keep the ping's own time", True),
+        ("docs, tests: the same words", True),
+        ("Merge branch 'console'", True),
+        ("fixed it", False),
+        ("session:no space", False),
+        ("session: " + "x" * SUBJECT, False),
+        ("session: fine\n\nfixed it: at last", True),
+        ("fixed it\n\nsession: fine", False),
+    ],
+)
+def test_the_hook_knows_a_good_subject(subject: str, good: bool) -> None:
+    hooks = read(ROOT / ".pre-commit-config.yaml")["repos"][0]["hooks"]
+    (hook,) = [hook for hook in hooks if hook["id"] == "subject"]
+    assert hook["args"] == ["--multiline", "--negate"]  # the message must match
+    assert bool(re.search(hook["entry"].encode(), subject.encode(), re.MULTILINE)) == good
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_document_names_what_exists(document: Path) -> None:
+    text = document.read_text("utf-8")
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (document.parent / link).exists(), link
+    plain = re.sub(r"(?s)```.*?```", "", text)
+    commands = re.findall(r"`(make [^`]+)`", plain) + re.findall(r"(?m)^(make .*)", text)
+    for command in commands:
+        words = re.findall(r"(?<= )[a-z-]+(?![^ ]*=)", command.partition("#")[0])
+        assert words and set(words) <= TARGETS | {"make"}, command
+    for path in re.findall(r"`((?:tools|tests|lib|docs)/[\w./-]+)`", text):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_architecture_fits_two_pages() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    told = re.sub(r"(?s)```mermaid.*?```", "", text)
+    assert len(told.splitlines()) <= ARCHITECTURE_LINES
+
+
+def test_the_contributors_example_is_as_it_says() -> None:
+    """CONTRIBUTING.md leads through every place that a result code has."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    for path in (
+        "lib/aliyun_iot/registration.py",
+        "tests/test_boot.py",
+        "docs/errors.md",
+        "tools/iot_platform/rules/codes.py",
+        "tools/iot_platform/console/advice.py",
+        "lib/aliyun_iot/gateway/codes.py",
+    ):
+        assert path in text
+        assert "6600" in (ROOT / path).read_text("utf-8"), path
+    assert "_ADVICE" in (ROOT / "lib/aliyun_iot/registration.py").read_text("utf-8")
+    test = "test_each_refusal_says_what_to_do_and_stores_nothing"
+    assert test in text and f"def {test}" in (ROOT / "tests/test_boot.py").read_text("utf-8")

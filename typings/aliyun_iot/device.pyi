@@ -1,0 +1,33 @@
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from .session import Session
+
+class Device:
+    timeout: int
+    feed: Callable[[], object] | None
+    session: Session | None
+    """The Session, once there was a connection."""
+    record: dict[str, str] | None
+    """The device certificate: deviceName with deviceSecret, or with clientId and deviceToken."""
+
+    @staticmethod
+    def load(device_name: str | None = None) -> Device: ...
+    @staticmethod
+    def open(device_name: str | None = None) -> Device: ...
+    def registered(self) -> bool: ...
+    def register(self) -> None: ...
+    def settings(self) -> dict[str, Any]: ...
+    def credentials(self) -> tuple[str, str, str]: ...
+    def connect(self) -> Session: ...
+    def login(self) -> tuple[bytes, str, str]: ...
+    def trust(self) -> Any: ...
+
+def run(
+    on_connect: Callable[[Session], object] | None = None,
+    on_message: Callable[[Session, bytes, bytes], object] | None = None,
+    on_idle: Callable[[Session], object] | None = None,
+    device_name: str | None = None,
+    feed: Callable[[], object] | None = None,
+    on_given_up: Callable[[Session, bytes, bytes], object] | None = None,
+) -> NoReturn: ...

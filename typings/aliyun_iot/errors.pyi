@@ -1,0 +1,10 @@
+from . import BusyError as BusyError
+from . import ConfigError as ConfigError
+from . import Fatal as Fatal
+from . import IotError as IotError
+from . import NetworkError as NetworkError
+from . import ProtocolError as ProtocolError
+from . import RefusedError as RefusedError
+from . import Retryable as Retryable
+from . import StoreError as StoreError
+from . import TlsError as TlsError

@@ -1,0 +1,3 @@
+from collections.abc import Iterable
+
+def urlencode(pairs: Iterable[tuple[str, object]]) -> str: ...
