@@ -86,9 +86,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize("years", [10, -10])
-def test_a_clock_that_jumps_is_nothing_to_a_session(
-    bench: Bench, years: int
-) -> None:
+def test_a_clock_that_jumps_is_nothing_to_a_session(bench: Bench, years: int) -> None:
     main = f"""
 from aliyun_iot import device
 import time, machine
