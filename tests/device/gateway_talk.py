@@ -215,7 +215,7 @@ def main(given):
                 result = None
             elif name == "inside":  # calls from within another's `each`
 
-                def inside(key, name, error, step=step):
+                def inside(key, name, error, step=step, gate=gate):
                     calls.append([key, name, error and str(error)])
                     getattr(gate, step[2])(pairs(step[3]))
 
