@@ -174,9 +174,7 @@ def run(
                             free = [region[2] for region in esp32.idf_heap_info(esp32.HEAP_DATA)]
                             said = max(free) < _LITTLE
                             if said:
-                                log(
-                                    "the Python heap has grown into the network's memory: see docs"
-                                )
+                                log("the Python heap has grown into the network's memory")
                         if on_idle:
                             on_idle(session)
                         if feed:
