@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
@@ -154,6 +155,21 @@ def test_a_clock_that_runs_on_through_a_reset_is_kept(bench: Bench) -> None:
         board.ntp = "blocked"
         assert session.wait("source kept", GUARD) == "until", session.output
         assert board.clock >= BUILT + 50 * DAY
+
+
+def test_the_platforms_own_time_sets_a_clock_that_ntp_could_not(bench: Bench) -> None:
+    main = (
+        "import aliyun_iot\nfrom aliyun_iot import device\n"
+        "device.run(lambda session: print('source', aliyun_iot.time_source))\n"
+    )
+    (name,) = bench.devices(1)  # with a certificate: a registration's Date would be first
+    secret = bench.secret_of(name)
+    device = {"productKey": PRODUCT_KEY, "deviceName": name, "deviceSecret": secret}
+    product = bench.product(productSecret=None)
+    board = bench.board(bench.image(product, device=device, built=0, main=main), ntp="blocked")
+    with board.power_on() as session:
+        assert session.wait("source platform", GUARD) == "until", session.output
+        assert abs(board.clock - time.time()) < 5
 
 
 def answer_with(bench: Bench, board: Board, date: str) -> None:

@@ -92,8 +92,9 @@ class RefusedError(Fatal):
 
 time_source: "str | None" = None
 """Where the clock's time comes from: "ntp"; "kept": it ran on since before a reset; "date": an
-authenticated answer's Date; "floor": nobody told, certificates may seem not yet valid; "expired":
-a certificate seemed to be, so NTP may have lied; None."""
+authenticated answer's Date; "platform": the platform told it over MQTT; "floor": nobody told,
+certificates may seem not yet valid; "expired": a certificate seemed to be, so NTP may have lied;
+None."""
 
 time_doubted = None
 """A time, Unix seconds, by which a certificate had expired: NTP is not believed from a day before

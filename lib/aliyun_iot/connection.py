@@ -105,6 +105,8 @@ def prepare(device):
 def connected(device):
     """Do what is due after a connect."""
     log("connected as", device.session.device_name)
+    if not time_is_set():
+        phase("network.ask", device.session)
     if device.forgets and phase("scrub.product_secret", "/product.json", device.feed):
         device.forgets = device.can_ask = False
 
