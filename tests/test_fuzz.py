@@ -12,12 +12,13 @@ SEED = 7
 
 @pytest.mark.parametrize("script", fuzz.KINDS)
 def test_mutated_bytes_end_in_the_packages_own_errors(script: str) -> None:
-    tally = fuzz.fuzz(script, CASES, SEED, workers=1)
+    cases = CASES // 20 if script == "fuzz_alink.py" else CASES  # each of those is a conversation
+    tally = fuzz.fuzz(script, cases, SEED, workers=1)
     assert tally.problems == []
-    assert tally.tried == sum(tally.outcomes.values()) == CASES
+    assert tally.tried == sum(tally.outcomes.values()) == cases
     # It is the parsers that are tried, not only their first check.
-    assert tally.outcomes["ProtocolError"] < 0.9 * CASES
-    assert tally.outcomes["NetworkError"] > 0.02 * CASES
+    assert tally.outcomes["ProtocolError"] < 0.9 * cases
+    assert tally.outcomes["NetworkError"] > 0.02 * cases
 
 
 def test_what_breaks_a_rule_is_found(tmp_path_factory: pytest.TempPathFactory) -> None:

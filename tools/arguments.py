@@ -75,6 +75,7 @@ def board_files(
         main=main,
         roots=roots(arguments),
         optimise=arguments.optimise,
+        gateway=True,
     )
 
 

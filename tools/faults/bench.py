@@ -109,6 +109,7 @@ class Bench:
             "roots": [self.platform.ca_der],
             "check": False,
         } | image
+        content.setdefault("gateway", True)  # main.py may be another one later
         return build_image(self.product() if product is None else product, **content)
 
     def board(self, image: bytes | None = None, name: str | None = None, **options: Any) -> Board:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.image.filesystem import make_image
+from tools.image.gateway import chosen
 from tools.image.layout import FlashLayout
 from tools.image.mpy import compile_source
 from tools.image.records import BOM, check_device, check_product, check_wifi, parse, plain
@@ -75,6 +76,7 @@ def image_files(
     built: int | None = None,
     check: bool = True,
     optimise: int = 0,
+    gateway: bool | None = None,
 ) -> dict[str, bytes]:
     """What lies on the board: absolute path -> content. Arguments as of `build_image`."""
     content: dict[str, bytes] = {}
@@ -101,7 +103,7 @@ def image_files(
     content["/build.json"] = json.dumps(stamp, separators=(",", ":")).encode()
     for path, text in (files or {}).items():
         content[path] = _source(text)
-    return content
+    return chosen(content, gateway)
 
 
 def build_image(
@@ -117,6 +119,7 @@ def build_image(
     built: int | None = None,
     check: bool = True,
     optimise: int = 0,
+    gateway: bool | None = None,
     layout: FlashLayout | None = None,
 ) -> bytes:
     """The littlefs2 image of a board's file system.
@@ -127,6 +130,7 @@ def build_image(
     firmware/roots/, an empty list none. files: anything else, absolute path -> content; wins.
     built: Unix time in /build.json, the least that the board's clock is set to; now by default.
     optimise: of mpy-cross; 0 keeps line numbers, 3 drops them.
+    gateway: whether aliyun_iot.gateway is on it; None: if /main.py imports it.
     layout: partition to fill; 4 MB of flash with stock firmware by default.
 
     Raises RecordError, RootError, CompileError, ImageError, each with a message for the user.
@@ -143,5 +147,6 @@ def build_image(
         built=built,
         check=check,
         optimise=optimise,
+        gateway=gateway,
     )
     return make_image(content, layout or FlashLayout())

@@ -49,6 +49,7 @@ def write_images(folder: Path, release: Release) -> None:
             lib=None,
             built=release.time,
             files={f"/lib/{path}": data for path, data in code.items()},
+            gateway=gateway,
         )
         for size in SIZES:
             image = make_image(content, size.layout)
