@@ -17,6 +17,7 @@ from tools.board import Board
 from tools.board.serial_port import SerialPort, link
 from tools.deploy.ports import LISTING
 from tools.image import build_image, image_files
+from tools.image.gateway import without_gateway
 from tools.image.records import check_of
 from tools.iot_platform import LocalPlatform
 
@@ -53,7 +54,7 @@ def test_a_blank_board_gets_the_package_its_files_and_connects(
         run = run_tool("tools.deploy", "--port", tmp_path / "tty", "--settle", "1", *arguments)
     assert run.status == 0, run.output
     assert f"connected as {MAC}" in run.output
-    expected = image_files(product, wifi, roots=None)
+    expected = without_gateway(image_files(product, wifi, roots=None))
     assert set(board.files()) == {*expected, "/roots/own.der", "/device.json"}
     assert json.loads(board.read("/product.json") or b"") == product_of(platform)
     secret = platform.registry.device(PRODUCT_KEY, MAC).device_secret

@@ -13,7 +13,7 @@ from tools.arguments import board_files
 from tools.deploy import Mpremote, read_state
 from tools.deploy.arguments import deploy_parser
 from tools.image import image_files
-from tools.image.gateway import FOLDER, chosen, imports_gateway
+from tools.image.gateway import FOLDER, chosen, imports_gateway, without_gateway
 from tools.image.records import FOLDER as RECORDS
 
 COPYING = "  /"
@@ -149,7 +149,7 @@ def test_a_board_that_has_the_gateway_keeps_it_of_this_release(
     old = {on_board: b"of an older release", f"{FOLDER}gone.mpy": b"too"} if on_board else {}
     if on_board == FLAT:
         del old[f"{FOLDER}gone.mpy"]
-    board = plug_in({**package(), **old})
+    board = plug_in({**without_gateway(package()), **old})
     words = ["--port", board.port, "--main", str(main), "--no-follow"]
     arguments = deploy_parser().parse_args([*words, option] if option else words)
     console = Console(record=True, width=200)

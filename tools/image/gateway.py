@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 FOLDER = "/lib/aliyun_iot/gateway/"
 _MODULE = "aliyun_iot.gateway"
+_Content = TypeVar("_Content")
 
 
 def imports_gateway(source: bytes) -> bool:
@@ -36,7 +38,7 @@ def imports_gateway(source: bytes) -> bool:
     return False
 
 
-def without_gateway(files: Mapping[str, bytes]) -> dict[str, bytes]:
+def without_gateway(files: Mapping[str, _Content]) -> dict[str, _Content]:
     """The files of a board (absolute path -> content) but those of the gateway."""
     return {path: content for path, content in files.items() if not path.startswith(FOLDER)}
 
