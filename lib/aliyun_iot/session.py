@@ -137,10 +137,12 @@ class Session:
 
     def check_msg(self):
         """umqtt's: take in what is there; messages go to the callback, or stay for `wait`."""
-        # With nobody to take them, those that stay must not keep it from looking further.
-        self.run(self.waiting(0 if self.cb else -1))
-        # Out here, where what the application's function raises is nobody else's fault.
-        while self.cb and self.inbox:
+        for _ in range(99):  # a flood leaves the application's loop its turn
+            # With nobody to take them, those that stay must not keep it from looking further.
+            self.run(self.waiting(0 if self.cb else -1))
+            # Out here, where what the application's function raises is nobody else's fault.
+            if not self.cb or not self.inbox:
+                break
             self.cb(*self.take())
 
     def wait_msg(self):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from tools.faults import line_kills, network, power
+from tools.faults import line_kills, network, power, session_long, session_matrix
 from tools.faults.bench import Bench
 from tools.faults.tally import Tally, keep
 from tools.faults.tries import EXCHANGES, Exchange
@@ -49,6 +49,18 @@ def _killed(moments: int) -> Tally:
         return line_kills.kills(Path(folder), moments)
 
 
+def _session(link: str) -> Tally:
+    with tempfile.TemporaryDirectory() as folder, Bench(Path(folder)) as bench:
+        (tally,) = session_matrix.matrix(bench, links=(link,))
+        return tally
+
+
+def _long(name: str) -> Tally:
+    case = next(each for each in session_long.CASES if each.name == name)
+    with tempfile.TemporaryDirectory() as folder, Bench(Path(folder)) as bench:
+        return session_long.long(bench, case)
+
+
 def run(workers: int = 2, only: str = "") -> bool:
     """All of it, a row printed as each is done, in the order of the table. False: a problem.
 
@@ -61,6 +73,8 @@ def run(workers: int = 2, only: str = "") -> bool:
         jobs += [(work, exchange) for exchange in EXCHANGES]
     jobs += [(_lost, exchange) for exchange in EXCHANGES if exchange != "connect"]
     jobs.append((_killed, 50))
+    jobs += [(_session, link) for link in session_matrix.LINKS]
+    jobs += [(_long, case.name) for case in session_long.CASES]
     jobs = [job for job in jobs if only in f"{job[0].__name__.strip('_')} {job[1]}"]
     tallies = []
     with ProcessPoolExecutor(workers) as pool:

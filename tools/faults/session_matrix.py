@@ -190,12 +190,19 @@ def _run(bench: Bench, cell: Cell) -> tuple[Cell, str, str | None]:
 
 
 def matrix(
-    bench: Bench, most: int | None = None, seed: int = 0, parallel: int = 12
+    bench: Bench,
+    most: int | None = None,
+    seed: int = 0,
+    parallel: int = 15,
+    links: Sequence[str] = LINKS,
 ) -> Sequence[Tally]:
-    """All cells, or a seeded choice of `most`, a row for each link. parallel: boards at a time."""
-    tallies = {link: Tally(f"session, {link}: loops x applications") for link in LINKS}
+    """All cells on these links, or a seeded choice of `most`; a row for each link.
+
+    parallel: boards at a time, which mostly wait.
+    """
+    tallies = {link: Tally(f"session, {link}: loops x applications") for link in links}
     with ThreadPoolExecutor(parallel) as pool:
-        cells = share(CELLS, most, seed)
+        cells = share([cell for cell in CELLS if cell.link in links], most, seed)
         for cell, outcome, problem in pool.map(lambda each: _run(bench, each), cells):
             tallies[cell.link].note(outcome)
             if problem:

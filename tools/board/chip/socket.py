@@ -5,8 +5,14 @@ import link
 import usocket as _unix
 
 
-def __getattr__(name):  # socket, AF_INET, ...
+def __getattr__(name):  # AF_INET, ...
     return getattr(_unix, name)
+
+
+def socket(*kind):
+    sock = _unix.socket(*kind)
+    sock.setsockopt(1, 7, 5744)  # SOL_SOCKET, SO_SNDBUF: lwIP's; the host would take megabytes
+    return sock
 
 
 def getaddrinfo(host, port, *hints):
