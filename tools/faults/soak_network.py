@@ -203,9 +203,11 @@ def _believed(life: Life) -> bool:
     life.board.ntp = f"lies:{int(time.time()) + _LIE * _YEAR}"
     after = life.rng.choice(["ok", "blocked"])
     with life.power_on() as session:
-        life.follow(session, tries=life.rng.randint(1, 3))
+        back = life.follow(session, tries=life.rng.randint(1, 3))
         hit = "has expired" in session.output
         life.board.ntp = after
+        if back == "goal":  # the floor served, although NTP went on lying
+            return hit
         if life.follow(session, tries=_RETURN, since=len(session.output)) != "goal":
             life.sums.lost.append(life.report("it stayed offline after a lie", session.output))
             raise Over

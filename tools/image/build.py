@@ -101,9 +101,10 @@ def image_files(
             content["/" + name] = _record(record, name, checker if check else None)
     stamp = {"time": build_time() if built is None else built, "version": package_version()}
     content["/build.json"] = json.dumps(stamp, separators=(",", ":")).encode()
+    content = chosen(content, gateway)
     for path, text in (files or {}).items():
         content[path] = _source(text)
-    return chosen(content, gateway)
+    return content
 
 
 def build_image(
