@@ -88,7 +88,7 @@ faults: $(VENV)/ready ## every power cut and every byte of the network, in full:
 	@$(PY) -m tools.faults exhaustive
 	@$(PY) -m tools.faults report
 
-fuzz: $(VENV)/ready ## 100,000 mutated HTTP answers, MQTT streams and gateway replies each, inside MicroPython
+fuzz: $(VENV)/ready ## 100,000 mutated HTTP answers and MQTT streams each, 5,000 gateway replies, inside MicroPython
 	@$(PY) -m tools.faults fuzz $(if $(SEED),--seed $(SEED))
 	@$(PY) -m tools.faults report
 

@@ -12,7 +12,7 @@ SEED = 7
 
 @pytest.mark.parametrize("script", fuzz.KINDS)
 def test_mutated_bytes_end_in_the_packages_own_errors(script: str) -> None:
-    cases = CASES // 20 if script == "fuzz_alink.py" else CASES  # each of those is a conversation
+    cases = CASES // fuzz.FEWER.get(script, 1)
     tally = fuzz.fuzz(script, cases, SEED, workers=1)
     assert tally.problems == []
     assert tally.tried == sum(tally.outcomes.values()) == cases

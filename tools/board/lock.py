@@ -25,3 +25,9 @@ def hold(path: Path, said: str) -> int:
         os.close(descriptor)
         raise InUse(said) from None
     return descriptor
+
+
+def release(descriptor: int) -> None:
+    """Let go of a lock, also where a process that is just being started has a copy of it."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import struct
 import time
@@ -11,7 +10,7 @@ from typing import Literal
 
 from tools.board.hardware import Hardware
 from tools.board.interpreter import SHARED, SHARED_WORDS, Interpreter
-from tools.board.lock import hold
+from tools.board.lock import hold, release
 from tools.board.results import BootResult, Cut, Ending, FlashUse
 
 PROMPT = b">>> "
@@ -66,7 +65,7 @@ class Session:
             self._interpreter = self._start(POWER_ON)
         # Whatever it is, Ctrl-C too, goes on; only the lock must not stay.
         except BaseException:
-            os.close(self._lock)
+            release(self._lock)
             raise
 
     def _start(self, cause: int, raw_repl: bool = False) -> Interpreter:
@@ -299,7 +298,7 @@ class Session:
         if self._interpreter.alive:
             self._interpreter.kill()
             self._count()
-            os.close(self._lock)
+            release(self._lock)
 
     def result(self, ending: Ending) -> BootResult:
         """The account of this power cycle, which must be over."""
