@@ -9,11 +9,10 @@ import sys
 import time
 
 sys.path.append(".frozen")  # ssl
-import tls
-from umqtt.simple import MQTTClient
-
 import aliyun_iot
+import tls
 from aliyun_iot.session import Session
+from umqtt.simple import MQTTClient
 
 with open(sys.argv[1]) as file:
     given = json.load(file)
@@ -58,7 +57,7 @@ def take(receive, count):
 
 
 def measured(function, *args):
-    """Microseconds and bytes allocated for each of the messages, the last argument their number."""
+    """Microseconds and bytes allocated for each of the messages; the last argument: how many."""
     gc.collect()
     gc.disable()
     heap = gc.mem_alloc()
