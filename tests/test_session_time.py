@@ -1,4 +1,4 @@
-"""Days online, in simulated time: ticks that wrap, ids that wrap, links that die at any instant."""
+"""Days in simulated time: ticks that wrap, ids that wrap, links that die at any instant."""
 
 from __future__ import annotations
 

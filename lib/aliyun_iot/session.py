@@ -26,7 +26,8 @@ _REFUSED = const(0x80)  # SUBACK's return code for "no"
 
 def _checked(topic):
     """A topic, str or bytes, as bytes. Raises ValueError for what cannot be one."""
-    topic = topic.encode() if isinstance(topic, str) else bytes(topic)
+    good = isinstance(topic, str)
+    topic = topic.encode() if good else bytes(topic)
     # What answers a remote call carries the caller's own topic below /ext/rrpc.
     most = 65535 if topic.startswith(b"/ext/rrpc/") else _TOPIC
     try:
@@ -77,6 +78,7 @@ class Session:
         self.kicked = False  # whether another connection of this identity ended this one
         self._failed = 0  # tries to send `unacked`
         self._in = bytearray(_IN)  # what was read: [_start:_end] is still to be taken in
+        self._view = memoryview(self._in)
         self.drop()
 
     def topic(self, tail):
@@ -220,19 +222,21 @@ class Session:
                 raise ValueError("qos: expected 0 or 1")
         size = 2 + len(topic) + 2 * qos + len(payload)
         head = self._begin(_PUBLISH << 4 | qos << 1, size)
-        head.extend(len(topic).to_bytes(2, "big"))
+        head.append(len(topic) >> 8)
+        head.append(len(topic) & 0xFF)
         head.extend(topic)
         if qos:
             if not again:
                 self.unacked = (topic, bytes(payload))  # as it is now
                 self._failed = 0
             self._failed += 1
-            head.extend(self.pid.to_bytes(2, "big"))
-        payload = memoryview(payload)
-        first = max(0, min(len(payload), _FIRST - len(head)))
-        head.extend(payload[:first])
+            head.append(self.pid >> 8)
+            head.append(self.pid & 0xFF)
+        if size <= _FIRST:
+            head.extend(payload)
+            payload = b""
         try:
-            yield from self.sock.sending(head, payload[first:], self.timeout)
+            yield from self.sock.sending(head, payload, self.timeout)
             if qos:
                 # The network may hold some of it when the last byte has left: 64 kB at 8 kB/s.
                 yield from self._answered(_PUBACK, min(size, 65536) >> 3)
@@ -365,7 +369,7 @@ class Session:
                 data[:size] = data[self._start : self._end]
                 self._start = 0
                 self._end = size
-            room = memoryview(data)[self._end :]
+            room = self._view[self._end :]
         sock = self.sock
         sock.dry = False
         count = 0 if sock.over else sock.io.readinto(room)
@@ -398,7 +402,7 @@ class Session:
             shift += 7
         stop = at + size
         kind = data[start] >> 4
-        view = memoryview(data)
+        view = self._view
         if kind != _PUBLISH or size < 2:
             if (kind, size) not in ((2, 2), (4, 2), (9, 3), (13, 0)) or (
                 kind == _CONNACK and self.answer
@@ -430,7 +434,7 @@ class Session:
                 return False
             raise ProtocolError("a message's topic is too long")
         topic = bytes(view[name:at])
-        pid = bytes(view[at:body])
+        pid = bytes(view[at:body]) if body > at else b""
         if stop <= end:
             self._start = stop
             self._deliver(topic, bytes(view[body:stop]), pid)
@@ -470,7 +474,7 @@ class Session:
         """
         reader = self.readers.get(topic)
         # A flood while something else is waited for must not take all the memory.
-        full = sum([len(m[1]) + 99 for m in self.inbox]) > 3 * self.limit
+        full = self.inbox and sum([len(m[1]) + 99 for m in self.inbox]) > 3 * self.limit
         if not reader and payload is not None and not full:
             if topic == b"/ext/notify" and b"kick" in payload:
                 self.kicked = True

@@ -94,15 +94,12 @@ class Wire(io.IOBase):
 
     def flush(self):
         """Send what was collected, as far as it goes: whether it all went. Raises OSError."""
-        at = memoryview(self.out)
-        while at:
-            count = self.sock.write(at)
+        while self.out:
+            count = self.sock.write(self.out)
             if not count:
-                self.out = bytearray(at)
                 return False
             self.moved = time.ticks_ms()
-            at = at[count:]
-        self.out = bytearray()
+            self.out = self.out[count:]
         return True
 
     def ioctl(self, request, arg):

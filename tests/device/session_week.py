@@ -1,8 +1,9 @@
 """A session in simulated time, on a chip's ticks, which wrap at 2^30 ms: days pass in seconds.
 
-Given {"start": ticks, "keepalive": s, "timeout": ms, "ms": how long, "loop":, "dead": null or "up" |
+Given {"start": ticks, "keepalive":
+s, "timeout": ms, "ms": how long, "loop":, "dead": null or "up" |
 "down" | "both", "every": ms between two messages or 0, "publish": ms between two QoS 1 messages or
-0}. The platform is simulated too: it answers after 50 ms, and closes after one and a half intervals
+0}. The platform is too: it answers after 50 ms, and closes after one and a half intervals
 without a packet. The result: {"error": text or null, "at": ms, "pings":, "longest": ms between two
 packets, "sent":, "got":, "dead": when, "pid": of the last}.
 """

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from tools.bench import flash, heap, load, report, scale, timing, wire
+from tools.bench import flash, heap, load, report, scale, sessions, timing, wire
 from tools.bench.place import Place
 from tools.bench.results import Section, Table
 from tools.layout import ROOT
@@ -22,6 +22,7 @@ PARTS: dict[str, Callable[[Place, bool], Section]] = {
     "flash": flash.section,
     "wire": wire.section,
     "time": timing.section,
+    "messages": sessions.section,
     "scale": scale.section,
     "load": load.section,
 }

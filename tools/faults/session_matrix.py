@@ -2,7 +2,7 @@
 
 A cell is one board. It connects with a keepalive of seconds and comes to its loop; then the link
 is done something to. What must hold: a healthy link, however slow, never ends; a dead one is
-noticed within keepalive and timeout; afterwards the subscription is back, and each message that was
+noticed within keepalive and timeout; afterwards the subscription is back, and each message
 sent with QoS 1 has arrived or was reported.
 """
 
