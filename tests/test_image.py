@@ -46,7 +46,9 @@ def test_an_image_holds_scripts_library_roots_and_records() -> None:
     modules = {f"/lib/{p.relative_to(LIB).with_suffix('.mpy')}" for p in LIB.rglob("*.py")}
     records = {"/product.json", "/wifi.json", "/device.json", "/build.json"}
     roots = {"/roots/globalsign-root-ca.der", "/roots/globalsign-root-r6.der"}
-    assert set(files) == modules | records | roots | {"/boot.py", "/main.py"}
+    gateway = {path for path in modules if path.startswith("/lib/aliyun_iot/gateway/")}
+    assert set(files) == (modules - gateway) | records | roots | {"/boot.py", "/main.py"}
+    assert gateway < set(list_files(build_image(main="import aliyun_iot.gateway")))
     assert read_file(image, "/boot.py") == (ROOT / "boot.py").read_bytes()
     assert json.loads(read_file(image, "/product.json") or b"") == PRODUCT
 

@@ -133,11 +133,11 @@ class Proxy(Server):
             asyncio.ensure_future(_pump(fault, passed, "down", far_reader, writer)),
         ]
 
-        def end() -> None:
+        def stop() -> None:
             for pump in pumps:
                 pump.cancel()
 
-        passed.end = end
+        passed.end = stop
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:

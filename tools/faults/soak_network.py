@@ -33,7 +33,7 @@ def _connection(kind: Kind) -> FaultKind:
         way = life.rng.choice(DIRECTIONS)
         seconds = 0.002 if kind == "drip" else life.rng.uniform(0.02, 1)
         after = life.rng.randrange(_LENGTHS[way])
-        return Fault(kind, way, after, seconds, life.rng.choice(GARBAGE))
+        return Fault(kind, way, after, seconds, data=life.rng.choice(GARBAGE))
 
     def inject(life: Life) -> bool:
         count = 1 if kind in ("stall", "drip", "delay") else life.rng.randint(1, 3)
