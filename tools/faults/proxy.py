@@ -38,8 +38,8 @@ class Fault:
     direction: Ways = "down"
     after: int = 0
     seconds: float = 0.0
-    rate: int = 8000
     data: bytes = field(default=b"", repr=False)
+    rate: int = 8000
 
 
 @dataclass
