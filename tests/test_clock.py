@@ -138,9 +138,9 @@ def test_ntp_is_asked_again_when_what_it_told_may_have_been_a_lie(
             board.ntp = meanwhile
             told = "no NTP" if meanwhile == "blocked" else "NTP tells an impossible time"
             again = rf"clock: {told}.*\n(.*\n)*?.*trying again"
-            assert session.wait(again, GUARD, len(session.output)) == "until", session.output
+            assert session.wait(again, GUARD, session.matched) == "until", session.output
         board.ntp = lies(BUILT + 200 * DAY)
-        assert session.wait(CONNECTED, GUARD, len(session.output)) == "until", session.output
+        assert session.wait(CONNECTED, GUARD, session.matched) == "until", session.output
     assert BUILT + 200 * DAY <= board.clock < BUILT + 201 * DAY
 
 
@@ -254,8 +254,7 @@ def test_an_impostors_expired_certificate_does_not_cost_a_clock_that_is_right(
             assert session.wait("has expired", GUARD) == "until", session.output
             board.ntp = "blocked"
             assert session.wait("clock: no NTP", GUARD) == "until", session.output
-            said_before = len(session.output)
-            assert session.wait(WAITING, GUARD, said_before) == "until", session.output
+            assert session.wait(WAITING, GUARD, session.matched) == "until", session.output
         assert BUILT + 50 * DAY <= board.clock < BUILT + 51 * DAY
 
 
@@ -327,6 +326,6 @@ def test_ntp_is_believed_once_more_where_the_floor_is_too_early(
                 f"localhost:{stale.https.port}": f"127.0.0.1:{later.https.port}",
                 f"localhost:{stale.mqtt.port}": f"127.0.0.1:{later.mqtt.port}",
             }
-            assert session.wait(CONNECTED, GUARD, len(session.output)) == "until", session.output
+            assert session.wait(CONNECTED, GUARD, session.matched) == "until", session.output
             assert "validity starts in the future" in session.output
         assert BUILT + 200 * DAY <= board.clock < BUILT + 201 * DAY

@@ -41,7 +41,7 @@ def test_a_reset_of_the_connection_is_told_in_words(bench: Bench, firmware: str)
         assert session.wait(CONNECTED, GUARD) == "until"
         topic = f"/sys/{PRODUCT_KEY}/{board.mac}/thing/service/property/set"
         bench.platform.publish(PRODUCT_KEY, board.mac, topic, b"x" * 3000)
-        assert session.wait("trying again", GUARD, len(session.output)) == "until"
+        assert session.wait("trying again", GUARD, session.matched) == "until"
         assert "connection: closed by the other end" in session.output, session.output
 
 
@@ -118,4 +118,4 @@ def test_a_tls_connection_that_finds_no_memory_is_tried_again(
     with board.power_on() as session:
         assert session.wait("trying again", GUARD) == "until", session.output
         assert "out of memory" in session.output or "ENOMEM" in session.output, session.output
-        assert session.wait(CONNECTED, GUARD, len(session.output)) == "until", session.output
+        assert session.wait(CONNECTED, GUARD, session.matched) == "until", session.output

@@ -84,8 +84,7 @@ def test_a_soft_reset_at_any_line_ends_connected(bench: Bench, line: str) -> Non
             interrupt(session)
             session.send("\x04")
             assert session.wait("soft reboot", GUARD) == "until"
-            since = len(session.output)
-            assert session.wait(CONNECTED, GUARD, since) == "until", session.output
+            assert session.wait(CONNECTED, GUARD, session.matched) == "until", session.output
         assert bench.stored_secret(board) == bench.secret_of(board.mac)
 
 
@@ -193,7 +192,7 @@ def test_a_refused_secret_is_kept_until_its_successor_is_stored(bench: Bench) ->
     bench.platform.faults.register_code(6289, 2)
     with board.power_on() as session:
         assert session.wait(r"code 6289.*\n", GUARD) == "until", session.output
-        assert session.wait(CONNECTED, GUARD, len(session.output)) == "until", session.output
+        assert session.wait(CONNECTED, GUARD, session.matched) == "until", session.output
     waits = [int(x) for x in _waits(session.output)]
     assert waits
     assert min(waits) >= 30
@@ -207,7 +206,7 @@ def test_a_refused_secret_without_product_secret_is_kept_and_tried_slowly(bench:
     board = bench.board(bench.image(bench.product(productSecret=None), device=device))
     with board.power_on() as session:
         for _ in range(3):
-            assert session.wait(WAITING, GUARD, len(session.output)) == "until"
+            assert session.wait(WAITING, GUARD, session.matched) == "until"
     assert "CONNACK 4" in session.output
     assert min(int(wait) for wait in _waits(session.output)) >= 30
     assert bench.platform.record.events("register", PRODUCT_KEY, name) == []

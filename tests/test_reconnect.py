@@ -48,7 +48,7 @@ def tries_in(board: Board, seconds: int) -> list[int]:
     board.hurry = 10_000_000
     with board.power_on() as session:
         while sum(waits(session.output)) < seconds:
-            assert session.wait(WAITING, GUARD, len(session.output)) == "until", session.output
+            assert session.wait(WAITING, GUARD, session.matched) == "until", session.output
         return [0, *itertools.accumulate(waits(session.output))]
 
 
@@ -120,7 +120,7 @@ def test_waits_grow_while_it_fails_and_are_short_again_after_a_good_connection(
     bench.mqtt.expect([Fault("refuse")] * 5)
     with board.power_on() as session:
         assert session.wait(CONNECTED, GUARD) == "until", session.output
-        assert session.wait(WAITING, GUARD, len(session.output)) == "until"
+        assert session.wait(WAITING, GUARD, session.matched) == "until"
     *failed, after = waits(session.output)
     assert len(failed) == 5
     assert failed[-1] > 2 * failed[0]
@@ -134,9 +134,9 @@ def test_wifi_that_goes_and_comes_back_brings_the_session_back(bench: Bench) -> 
         board.wifi = {}
         bench.platform.disconnect(PRODUCT_KEY, board.mac)
         assert session.wait("no address found", GUARD) == "until", session.output
-        assert session.wait("wifi: connecting", GUARD, len(session.output)) == "until"
+        assert session.wait("wifi: connecting", GUARD, session.matched) == "until"
         board.wifi = None
-        assert session.wait(CONNECTED, GUARD, len(session.output)) == "until", session.output
+        assert session.wait(CONNECTED, GUARD, session.matched) == "until", session.output
 
 
 def test_another_network_of_the_list_is_joined_when_the_first_is_gone(bench: Bench) -> None:
@@ -147,7 +147,7 @@ def test_another_network_of_the_list_is_joined_when_the_first_is_gone(bench: Ben
         board.wifi = {"two": None}
         bench.platform.disconnect(PRODUCT_KEY, board.mac)
         assert session.wait("connecting to two", GUARD) == "until", session.output
-        assert session.wait(CONNECTED, GUARD, len(session.output)) == "until"
+        assert session.wait(CONNECTED, GUARD, session.matched) == "until"
 
 
 def test_no_wifi_at_boot_is_tried_again(bench: Bench) -> None:
@@ -180,7 +180,7 @@ def test_a_broker_that_closes_idle_sessions_gets_them_back_with_their_subscripti
         board = registered_board(bench, main, keepalive=30)
         with board.power_on() as session:
             for count in (1, 2):
-                assert session.wait(CONNECTED, GUARD, len(session.output)) == "until"
+                assert session.wait(CONNECTED, GUARD, session.matched) == "until"
                 topic = f"/sys/{PRODUCT_KEY}/{board.mac}/user/get"
                 for _ in range(GUARD):  # it may not be subscribed yet, or closed already
                     bench.platform.publish(PRODUCT_KEY, board.mac, topic, b"hello %d" % count)
@@ -243,9 +243,7 @@ def test_a_platform_that_falls_silent_is_noticed_by_its_missing_ping_answer(benc
     bench.mqtt.expect([Fault("stall", "down", 1700)])
     with board.power_on() as session:
         assert session.wait(r"no answer in time; trying again", GUARD) == "until", session.output
-        # The next connection may be there before this looks for it.
-        since = session.output.rindex("trying again")
-        assert session.wait(CONNECTED, GUARD, since) == "until"
+        assert session.wait(CONNECTED, GUARD, session.matched) == "until"
 
 
 def test_an_application_that_crashes_at_every_start_keeps_to_the_limit(bench: Bench) -> None:

@@ -257,8 +257,8 @@ device.run(on_connect, on_message, lambda session: close(session, "idle"))
     board = board_with(bench, main)
     with board.power_on() as session:
         for _ in range(3):
-            assert session.wait(CONNECTED, GUARD, len(session.output)) == "until", session.output
-        assert session.wait("MESSAGE", GUARD, len(session.output)) == "until", session.output
+            assert session.wait(CONNECTED, GUARD, session.matched) == "until", session.output
+        assert session.wait("MESSAGE", GUARD, session.matched) == "until", session.output
     assert session.output.count("not connected; trying again") == 2
 
 

@@ -47,6 +47,7 @@ class Session:
         """Bytes on the heap when boot.py began."""
         self._heap_peak = 0
         self._crossed = False
+        self.matched = 0  # where what was last waited for ends, in `output`
         self._sent_at = -1  # length of the output when something was typed last
         self._interrupted = False  # Ctrl-C came before the interpreter could take it
         self._muted: bytes | None = None  # output that is held back
@@ -244,16 +245,20 @@ class Session:
         """Run until the regular expression is seen, a prompt is reached, or the power cycle ends.
 
         until: searched in the output from character `since` on, `^` and `$` matching at lines;
-        without it a prompt ends the wait. A prompt of the REPL ends it in any case: after it
-        nothing more comes by itself. timeout: seconds.
+        without it a prompt ends the wait. `matched` is where it ended: what is expected next may
+        be there already, so look from there, not from the end of the output. A prompt of the
+        REPL ends the wait in any case: after it nothing more comes by itself. timeout: seconds.
         """
         deadline = time.monotonic() + timeout
         seen = -1
         while True:
             if len(self.raw) != seen:
                 seen = len(self.raw)
-                if until is not None and re.search(until, self.output[since:], re.MULTILINE):
-                    return "until"
+                if until is not None:
+                    match = re.search(until, self.output[since:], re.MULTILINE)
+                    if match:
+                        self.matched = since + match.end()
+                        return "until"
                 if self.at_prompt:
                     return "repl"
             if self.ending is not None:

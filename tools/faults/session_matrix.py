@@ -157,8 +157,7 @@ class _Run:
             self._publish()
         self._expect(session, "lost:|trying again", KEEPALIVE + TIMEOUT / 1000 + _HOST, since)
         late = time.monotonic() - began
-        since = len(session.output)
-        self._expect(session, "^up ", _GUARD, since)
+        self._expect(session, "^up ", _GUARD, session.matched)
         self._hear(session)
         return f"noticed after {'under' if late < 1 else 'over'} 1 s"
 

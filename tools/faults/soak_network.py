@@ -208,7 +208,7 @@ def _believed(life: Life) -> bool:
         life.board.ntp = after
         if back == "goal":  # the floor served, although NTP went on lying
             return hit
-        if life.follow(session, tries=_RETURN, since=len(session.output)) != "goal":
+        if life.follow(session, tries=_RETURN, since=session.matched) != "goal":
             life.sums.lost.append(life.report("it stayed offline after a lie", session.output))
             raise Over
         return hit
@@ -221,7 +221,7 @@ def _back_in_time(life: Life, said: str) -> bool:
         hit = said in session.output
         if life.rng.random() < 0.5:
             life.tidy()
-            life.follow(session, since=len(session.output))
+            life.follow(session, since=session.matched)
         return hit
 
 

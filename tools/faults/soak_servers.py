@@ -75,10 +75,10 @@ def _mqtt_said(
         life.lead(life.bench.mqtt.port, server)
         with life.power_on() as session:
             while server.served < before + count:
-                life.follow(session, "never said", tries=1, since=len(session.output))
+                life.follow(session, "never said", tries=1, since=session.matched)
             hit = heeded.search(session.output) is not None
             life.tidy()
-            life.follow(session, since=len(session.output))
+            life.follow(session, since=session.matched)
         return hit
 
     return FaultKind(f"MQTT: {name}", inject)
