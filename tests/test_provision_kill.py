@@ -6,17 +6,24 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from serial_boards import PlugIn
 from test_provision import package
 from test_provision import unique_csv as unique_csv
 
+from tools.command import Terminated
 from tools.faults.line_kills import kills
 from tools.layout import ROOT
 from tools.private import PREFIX, PrivateFolder, sweep
+from tools.provision.assign import Assignment
+from tools.provision.log import ResultLog
+from tools.provision.run import Line
+from tools.provision.work import Job
 
 
 def test_a_line_killed_at_random_moments_goes_on_where_it_stopped(tmp_path: Path) -> None:
@@ -57,6 +64,34 @@ def test_what_a_killed_process_left_is_removed_and_what_is_in_use_is_not(
         assert not gone.exists()
         assert (used / "secret").exists()
         living.kill()
+
+
+def test_a_signal_while_the_ports_are_begun_waits_for_those_that_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that goes on while the log is closed would end in a traceback."""
+    ended = []
+
+    def work(self: Line, port: str) -> None:
+        time.sleep(0.2)
+        ended.append(port)
+
+    def start(thread: threading.Thread) -> None:
+        begin(thread)
+        raise Terminated(signal.SIGTERM)
+
+    begin = threading.Thread.start
+    monkeypatch.setattr(Line, "_work", work)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.setattr(
+        "tools.provision.run.abandon", lambda: None
+    )  # it is for this process's end
+    with ResultLog(tmp_path / "log.jsonl") as log:
+        assignment = Assignment([], log, unique=True)
+        line = Line(["one", "two"], Job({}, True), assignment, log, Console())
+        with pytest.raises(Terminated):
+            line.run()
+    assert ended == ["one"]
 
 
 def test_a_private_folder_is_for_this_user_and_goes_when_it_is_closed() -> None:

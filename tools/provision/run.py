@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Sequence
@@ -79,12 +80,9 @@ class Line:
         Ctrl-C finishes the units at hand and ends; a second one, and SIGTERM and SIGHUP, end at
         once: a unit that was begun is gone on with by the next run.
         """
-        threads = [
-            threading.Thread(target=self._at_port, args=(port,), name=port) for port in self._rows
-        ]
-        for thread in threads:
-            thread.start()
         try:
+            for port in self._rows:
+                threading.Thread(target=self._at_port, args=(port,), name=port).start()
             if self._console.is_terminal:
                 with Live(console=self._console, get_renderable=self._table, refresh_per_second=5):
                     self._wait()
@@ -93,8 +91,10 @@ class Line:
         except (KeyboardInterrupt, Terminated):
             self._stop.set()
             abandon()
-            for thread in threads:
-                thread.join()
+            for thread in threading.enumerate():
+                if thread.name in self._rows:
+                    with contextlib.suppress(RuntimeError):  # not begun yet: it will find `_stop`
+                        thread.join()
             raise
         finally:
             self._stop.set()
