@@ -72,7 +72,7 @@ run-gateway: $(VENV)/ready ## a gateway brings 100 sub-devices online, reboots, 
 	@$(PY) -m tools.gateway_story
 
 test: $(VENV)/ready $(VENV)/linkkit/ready $(VENV)/test-inputs/ready ## the whole test suite; with PORT=... the board's part of it, on that board
-	@$(PY) -m pytest $(if $(PORT),-p no:xdist --port=$(PORT),-n 4)
+	@$(PY) -m pytest $(if $(PORT),-p no:xdist --port=$(PORT),-n 5 --dist worksteal)
 
 lint: $(VENV)/ready $(VENV)/stubs/ready ## ruff, and type checks of the tools and of the device code
 	@$(VENV)/bin/ruff check .

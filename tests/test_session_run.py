@@ -51,6 +51,8 @@ def running(which: str, arguments: str) -> str:
         return f"from aliyun_iot import device\nrun = lambda: device.run({arguments})\n"
     return (
         "import asyncio\nfrom aliyun_iot import aio\n"
+        # The simulator hurries time.sleep, not this one.
+        "sleep_ms = asyncio.sleep_ms\nasyncio.sleep_ms = lambda ms: sleep_ms(min(ms, 50))\n"
         f"run = lambda: asyncio.run(aio.run({arguments}))\n"
     )
 
