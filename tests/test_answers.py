@@ -141,7 +141,7 @@ MQTT: dict[str, Mqtt] = {
         [],
     ),
     "a late CONNACK": (None, Script([(0.3, OK)], stay=True), None, "", []),
-    "a CONNACK too late": (None, Script([(2, OK)], stay=True), "NetworkError", "in time", []),
+    "a CONNACK too late": (None, Script([(4, OK)], stay=True), "NetworkError", "in time", []),
     "a CONNACK of 3": (None, Script([(0, b"\x20\x03\x00\x00\x00")]), "ProtocolError", "", []),
     "a PUBLISH first": (None, Script([(0, PUBLISH + OK)]), "ProtocolError", "not a CONNACK", []),
     "HTTP": (None, Script([(0, b"HTTP/1.1 400 Bad\r\n\r\n")]), "ProtocolError", "CONNACK", []),
