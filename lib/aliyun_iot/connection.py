@@ -13,10 +13,8 @@ from . import (
     gc,
     log,
     phase,
-    random,
     select,
     time,
-    time_is_set,
 )
 from .wire import left, opening
 
@@ -30,7 +28,6 @@ _FIRST = const(4000)
 _MOST = const(300000)
 _SLOW_FIRST = const(60000)  # after a refusal: only somebody's doing can help, but it may be done
 _SLOW_MOST = const(1800000)
-
 
 # --- one connection
 
@@ -85,27 +82,24 @@ def connect(device):
 
 def prepare(device):
     """The device's Session, which need not be connected."""
-    _, host, key = device.login()
+    _, host, key, port, keepalive, encrypted = device.login()
     if device.session is None:
         from .session import Session
 
-        product = device.settings()
         context = None
-        if product["securemode"] == 3:
-            log("WARNING: securemode 3: the connection is not encrypted and not verified")
-        else:
+        if encrypted:
             context = device.trust()
-        port = product.get("mqttPort") or (443 if context else 1883)
+        else:
+            log("WARNING: securemode 3: the connection is not encrypted and not verified")
         name = device.record["deviceName"]
-        device.session = Session(key, name, host, port, product["keepalive"], context)
-        device.product = None  # that was the last use of the settings
+        device.session = Session(key, name, host, port, keepalive, context)
     return device.session
 
 
 def connected(device):
     """Do what is due after a connect."""
     log("connected as", device.session.device_name)
-    if not time_is_set():
+    if not aliyun_iot.time_is_set():
         phase("network.ask", device.session)
     if device.forgets and phase("scrub.product_secret", "/product.json", device.feed):
         device.forgets = device.can_ask = False
@@ -169,7 +163,7 @@ def begin(device):
     station = network.WLAN(network.STA_IF)
     # An address that DHCP takes back leaves isconnected() true; one is shown without it, too.
     online = station.isconnected() and station.ifconfig()[0] != "0.0.0.0"
-    if not time_is_set() or (station.active() and not online):
+    if not aliyun_iot.time_is_set() or (station.active() and not online):
         phase("network.restore")
     wait = barred(device.begun)
     device.begun.append(time.ticks_add(time.ticks_ms(), wait))
@@ -215,7 +209,7 @@ def span(begun, failures, slow=False):
     """
     first, most = (_SLOW_FIRST, _SLOW_MOST) if slow else (_FIRST, _MOST)
     middle = min(first << min(failures, 12), most)
-    jitter = random.getrandbits(16)
+    jitter = aliyun_iot.random.getrandbits(16)
     limit = barred(begun)
     # A wait for the limit gets jitter as well: all of a fleet would end it together.
     return max(middle // 2 + jitter * middle // 65536, limit and limit + jitter)

@@ -128,11 +128,14 @@ def connect_packet(client_id, username, password, keepalive):
 
 
 def prepare(product, record):
-    """What a connect takes: the CONNECT packet as bytes, the host, the ProductKey."""
+    """What a connect takes: see `Device.login`."""
     client_id, user, password = login(product, record)
-    packet = connect_packet(client_id, user, password, product["keepalive"])
+    seconds = product["keepalive"]
+    packet = connect_packet(client_id, user, password, seconds)
     key = record.get("productKey") or product.get("productKey")
-    return packet, host(product, key), key
+    encrypted = product["securemode"] != 3
+    port = product.get("mqttPort") or (443 if encrypted else 1883)
+    return packet, host(product, key), key, port, seconds, encrypted
 
 
 def refusal(code):

@@ -87,7 +87,7 @@ class Device:
     def settings(self):
         """What product.json holds, completed: a dict, see `identity.product`.
 
-        Kept until the first connect, and read again where it is needed later. Raises ConfigError.
+        Kept until `login`, and read again where it is needed later. Raises ConfigError.
         """
         return self.product or phase("identity.settings", self.name)
 
@@ -110,12 +110,14 @@ class Device:
         return phase("connection.connect", self)
 
     def login(self):
-        """What a connect takes: the CONNECT packet as bytes, the host, the ProductKey.
+        """What a connect takes: the CONNECT packet as bytes, the host, the ProductKey, the port,
+        the keepalive in seconds, and whether it is to be over TLS.
 
         It holds no time, so one serves for every connect.
         """
         if self.packet is None:
             self.packet = phase("credentials.prepare", self.settings(), self.record)
+            self.product = None  # that was the last use of the settings
         return self.packet
 
     def trust(self):

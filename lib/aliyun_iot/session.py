@@ -60,23 +60,25 @@ class Session:
     connect_timeout = 20000  # milliseconds for connection, TLS handshake and CONNACK together
     limit = 8192  # longest message kept, bytes; a longer one is read off and dropped
 
+    # Kept in the instance only once they are set: there each costs more.
+    cb = None
+    unacked = None  # (topic, payload) sent with QoS 1 when the connection was lost
+    given_up = None  # the same, after three tries
+    kicked = False  # whether another connection of this identity ended this one
+    _failed = 0  # tries to send `unacked`
+
     def __init__(self, product_key, device_name, host, port, keepalive, context):
         self.server = host
         self.port = port
         self.keepalive = keepalive
         self.pid = 0
         self.sock = None  # type: ignore[assignment]
-        self.cb = None
         self.product_key = product_key
         self.device_name = device_name
         self.context = context
         self.topics = []  # subscribed, to be subscribed again
         self.inbox = []  # (topic, payload) received and not yet taken by the application
         self.readers = {}  # see `_deliver`
-        self.unacked = None  # (topic, payload) sent with QoS 1 when the connection was lost
-        self.given_up = None  # the same, after three tries
-        self.kicked = False  # whether another connection of this identity ended this one
-        self._failed = 0  # tries to send `unacked`
         self._in = bytearray(_IN)  # what was read: [_start:_end] is still to be taken in
         self._view = memoryview(self._in)
         self.drop()
