@@ -123,6 +123,7 @@ def module_heaps(place: Place, optimise: int) -> list[ModuleHeap]:
         optimise=optimise,
         files={"/modules.json": given},
         boot=None,
+        gateway=True,
     )
     result = place.board(image).boot(r"\nend of modules\n", BOOT_SECONDS)
     if result.ending != "until":
