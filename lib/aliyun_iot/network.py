@@ -18,16 +18,18 @@ from . import ConfigError, frozen, loads, log, machine, time
 
 _PER_NETWORK = const(15000)  # milliseconds for one network to answer, its DHCP included
 _OLD = const(7000)  # after so many a failure that is still shown from before counts as a new one
-_HANDSHAKE = "no handshake, perhaps a wrong password"
-_WHY = {
-    15: _HANDSHAKE,
-    200: "the access point fell silent",
-    201: "not in reach",
-    202: "wrong password",
-    203: "refused by the access point",
-    204: _HANDSHAKE,
-    1000: "no answer",
-}
+# What the driver's reasons mean, one a line: text in one piece takes less heap than a table.
+_WHY = const(
+    """
+15 no handshake, perhaps a wrong password
+200 the access point fell silent
+201 not in reach
+202 wrong password
+203 refused by the access point
+204 no handshake, perhaps a wrong password
+1000 no answer
+"""
+)
 _RELEASED = const(1795392000)  # 2026-11-23 00:00 UTC
 _YEARS = const(631152000)  # 20 years, seconds: what lies further ahead of the floor is a lie
 _DAY = const(86400)
@@ -114,7 +116,8 @@ def _join(station, ssid, password):
     lacking = _associated(station)
     station.disconnect()
     status = station.status()  # the reason, also where the driver would have tried on
-    why = "no address from DHCP" if lacking else _WHY.get(status, "status") + " (%d)" % status
+    why = _WHY.partition("\n%d " % status)[2].partition("\n")[0] or "status"
+    why = "no address from DHCP" if lacking else why + " (%d)" % status
     log("wifi: no connection:", why)
     time.sleep_ms(100)
     return False
