@@ -86,7 +86,7 @@ def test_other_tasks_go_on_during_the_handshake(talk: Talk) -> None:
         START
         + """
 from aliyun_iot import aio
-from aliyun_iot.connection import connecting
+
 steps = 0
 async def tick():
     global steps
@@ -97,7 +97,7 @@ async def go():
     task = asyncio.create_task(tick())
     await asyncio.sleep_ms(0)
     packet = b"\\x10\\x12\\x00\\x04MQTT\\x04\\x02\\x00\\x1e\\x00\\x06client"
-    await aio.Session(session).drive(connecting(session, packet, True))
+    await aio.Session(session).drive(session.connecting(packet, True))
     told(steps)
     await aio.Session(session).publish("/t", b"x", 1)
     told("acknowledged")
@@ -308,11 +308,11 @@ def test_a_publish_during_a_connect_waits_for_its_end(talk: Talk) -> None:
         START
         + """
 from aliyun_iot import aio
-from aliyun_iot.connection import connecting
+
 async def go():
     face = aio.Session(session)
     packet = b"\\x10\\x12\\x00\\x04MQTT\\x04\\x02\\x00\\x1e\\x00\\x06client"
-    task = asyncio.create_task(face.drive(connecting(session, packet)))
+    task = asyncio.create_task(face.drive(session.connecting(packet)))
     await asyncio.sleep_ms(50)
     await face.publish("/t", b"x", 1)
     told("acknowledged")

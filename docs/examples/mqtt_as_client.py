@@ -8,17 +8,16 @@ from mqtt_as import MQTTClient, config
 
 board = Device.open()  # registers at the first boot
 client_id, user, password = board.credentials()
-device_name, product_key = user.split("&")
-host = board.login()[1]
-settings = board.settings()
+device_name = user.split("&")[0]
+host, product_key, port, keepalive, _ = board.login()[1:]
 with open("/wifi.json") as file:
     wifi = json.load(file)
 with open("/roots/globalsign-root-ca.der", "rb") as file:
     root = file.read()
 
 config["client_id"], config["user"], config["password"] = client_id, user, password
-config["server"], config["port"] = host, settings.get("mqttPort") or 443
-config["keepalive"] = settings["keepalive"]
+config["server"], config["port"] = host, port
+config["keepalive"] = keepalive
 config["ssl"] = True
 config["ssl_params"] = {"server_hostname": host, "cert_reqs": ssl.CERT_REQUIRED, "cadata": root}
 config["ssid"], config["wifi_pw"] = wifi["ssid"], wifi["password"]

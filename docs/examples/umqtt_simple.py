@@ -12,11 +12,8 @@ def on_message(topic, payload):
 
 board = Device.open()  # registers at the first boot
 client_id, user, password = board.credentials()
-device_name, product_key = user.split("&")
-host = board.login()[1]
-settings = board.settings()
-port = settings.get("mqttPort") or 443
-keepalive = settings["keepalive"]
+device_name = user.split("&")[0]
+host, product_key, port, keepalive, _ = board.login()[1:]
 client = MQTTClient(client_id, host, port, user, password, keepalive, ssl=board.trust())
 client.set_callback(on_message)
 client.connect()

@@ -12,7 +12,7 @@ flash, a registration (once in a board's life) and joining a Wi-Fi network that 
 
 import asyncio
 
-from . import ConfigError, IotError, NetworkError, RefusedError, select, time
+from . import ConfigError, IotError, NetworkError, RefusedError, phase, select, time
 from . import session as _session  # noqa: F401 - stays, where a phase would unload it
 from .device import Device
 from .wire import broken
@@ -110,44 +110,41 @@ async def _call(function, *args):
 
 
 async def _connect(device, face):
-    from .connection import connected, connecting, prepare
-
-    plain = prepare(device)
+    plain = device.prepare()
     if face is None:
         face = Session(plain)
     plain.close()
     try:
-        await face.drive(connecting(plain, device.login()[0], True))
-    except NetworkError as e:
-        if "X509" not in str(e):
-            raise
-        # In pieces TLS does not say what is wrong with a certificate; in one go it does.
-        plain.run(connecting(plain, device.login()[0]))
-    connected(device)
+        try:
+            await face.drive(plain.connecting(device.login()[0], True))
+        except NetworkError as e:
+            if "X509" not in str(e):
+                raise
+            # In pieces TLS does not say what is wrong with a certificate; in one go it does.
+            plain.run(plain.connecting(device.login()[0]))
+    except RefusedError as e:
+        device.missed(e)
+        raise
+    device.connected()
     return face
 
 
 async def _online(device, problem, face):
-    from .connection import begin, failed, refused
-
     while True:
         if problem:
-            await asyncio.sleep_ms(failed(device, problem))
-        await asyncio.sleep_ms(begin(device))
+            await asyncio.sleep_ms(phase("connection.failed", device, problem))
+        await asyncio.sleep_ms(phase("connection.begin", device))
         try:
             if device.asking:
                 device.asking = not device.registered()
                 device.register()
                 problem = None
                 continue
-            face = await _connect(device, face)
-            device.since = time.ticks_ms()
-            return face
+            return await _connect(device, face)
         except ConfigError:
             raise
         except IotError as e:
             problem = e
-            refused(device, e)
 
 
 async def run(on_connect=None, on_message=None, on_idle=None, device_name=None, on_given_up=None):

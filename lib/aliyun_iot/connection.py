@@ -1,22 +1,10 @@
-"""Getting connected, and the waits before trying again: loaded until a device is online."""
+"""Before a try to connect and after it: waits, limits, what is due then."""
 
 from micropython import const
 
 import aliyun_iot
 
-from . import (
-    ConfigError,
-    IotError,
-    ProtocolError,
-    RefusedError,
-    TlsError,
-    gc,
-    log,
-    phase,
-    select,
-    time,
-)
-from .wire import left, opening
+from . import TlsError, log, phase, time
 
 _MINUTE = const(60000)
 _CONNECTS = const(5)  # per device and minute, platform documentation "Limits"
@@ -29,76 +17,11 @@ _MOST = const(300000)
 _SLOW_FIRST = const(60000)  # after a refusal: only somebody's doing can help, but it may be done
 _SLOW_MOST = const(1800000)
 
-# --- one connection
-
-
-def connect_session(session, packet):
-    """Connect: see `Session.connect`."""
-    session.run(connecting(session, packet))
-
-
-def connecting(session, packet, split=False):
-    """Connect a session, as `Session.connect`: yields (event, ms)."""
-    session.drop()
-    session.kicked = False
-    ms = session.connect_timeout
-    until = time.ticks_add(time.ticks_ms(), ms)
-    gc.collect()  # TLS is about to want large pieces of memory
-    yield from opening(session, session.server, session.port, ms, session.context, split)
-    yield from session.sock.sending(packet, b"", session.timeout)
-    unread = len(session.inbox)
-    try:
-        while not session.answer:
-            if not session.receive():
-                yield select.POLLIN, left(until)
-    except ProtocolError:
-        unread = -1
-    if session.answer >> 24 != 2 or len(session.inbox) != unread:
-        raise ProtocolError("connect: the answer is not a CONNACK")
-    code = session.answer & 0xFF
-    if code:
-        raise phase("credentials.refusal", code)
-    for topic in list(session.topics):
-        try:
-            yield from session.subscribing(topic)
-        except RefusedError:
-            session.topics.remove(topic)
-            log("a topic is no longer this device's: not subscribed")
-    if session.unacked:
-        yield from session.publishing(session.unacked[0], session.unacked[1], 1, True)
-
-
 # --- a device
 
 
-def connect(device):
-    """Connect: see `Device.connect`."""
-    session = prepare(device)
-    session.close()
-    session.run(connecting(session, device.login()[0]))
-    connected(device)
-    return session
-
-
-def prepare(device):
-    """The device's Session, which need not be connected."""
-    _, host, key, port, keepalive, encrypted = device.login()
-    if device.session is None:
-        from .session import Session
-
-        context = None
-        if encrypted:
-            context = device.trust()
-        else:
-            log("WARNING: securemode 3: the connection is not encrypted and not verified")
-        name = device.record["deviceName"]
-        device.session = Session(key, name, host, port, keepalive, context)
-    return device.session
-
-
 def connected(device):
-    """Do what is due after a connect."""
-    log("connected as", device.session.device_name)
+    """Do what may be due after a connect."""
     if not aliyun_iot.time_is_set():
         phase("network.ask", device.session)
     if device.forgets and phase("scrub.product_secret", "/product.json", device.feed):
@@ -108,36 +31,14 @@ def connected(device):
 # --- trying again
 
 
-def online(device, problem):
-    """Get the device online, however long it takes: its Session; None if it has to register first.
+def ready(device, problem):
+    """Wait until the device may try to connect, or to register.
 
-    problem: the IotError that ended the last connection or registration, or None.
-    Raises ConfigError.
+    problem: the IotError that ended the last try or connection, or None.
     """
-    while True:
-        if problem:
-            sleep(failed(device, problem), device.feed)
-        sleep(begin(device), device.feed)
-        if device.asking:
-            return None
-        try:
-            session = connect(device)
-            device.since = time.ticks_ms()
-            return session
-        except ConfigError:
-            raise
-        except IotError as e:
-            problem = e
-            refused(device, e)
-
-
-def refused(device, e):
-    """Take in that a connect failed with `e`: ask for another identity if this one is refused.
-
-    It is kept: it may be right again when an operator has acted.
-    """
-    if isinstance(e, RefusedError) and e.code in (4, 5):
-        device.asking = device.can_ask
+    if problem:
+        sleep(failed(device, problem), device.feed)
+    sleep(begin(device), device.feed)
 
 
 def sleep(ms, feed):

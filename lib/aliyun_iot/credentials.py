@@ -7,7 +7,7 @@ over TCP". All of it is pure: no socket, no file, no clock.
 
 from micropython import const
 
-from . import BusyError, ConfigError, Fatal, RefusedError, hashlib
+from . import BusyError, ConfigError, Fatal, RefusedError, hashlib, log
 
 _BLOCK = const(64)  # MD5, SHA-1 and SHA-256 alike work on blocks of 64 bytes
 _UNSIGNED = const(("sign", "signMethod", "signmethod"))
@@ -134,6 +134,8 @@ def prepare(product, record):
     packet = connect_packet(client_id, user, password, seconds)
     key = record.get("productKey") or product.get("productKey")
     encrypted = product["securemode"] != 3
+    if not encrypted:
+        log("WARNING: securemode 3: the connection is not encrypted and not verified")
     port = product.get("mqttPort") or (443 if encrypted else 1883)
     return packet, host(product, key), key, port, seconds, encrypted
 

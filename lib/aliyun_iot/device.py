@@ -17,7 +17,7 @@ registration, never the identity.
 
 from micropython import const
 
-from . import ConfigError, IotError, log, phase, time
+from . import ConfigError, IotError, RefusedError, log, phase, time, time_is_set
 
 # Bytes of the network's memory in one piece, below which packets are lost: when the Python heap
 # grows it takes that memory, and never gives it back.
@@ -105,9 +105,41 @@ class Device:
         is sent again. Raises what `Session.connect` raises; RefusedError with code 4 or 5 means
         that the platform does not accept the DeviceSecret.
         """
-        from . import session  # noqa: F401 - as in `register`
+        session = self.prepare()
+        session.close()
+        try:
+            session.run(session.connecting(self.login()[0]))
+        except RefusedError as e:
+            self.missed(e)
+            raise
+        self.connected()
+        return session
 
-        return phase("connection.connect", self)
+    def prepare(self):
+        """The device's Session, which need not be connected."""
+        if self.session is None:
+            from .session import Session
+
+            _, host, key, port, keepalive, encrypted = self.login()
+            context = self.trust() if encrypted else None
+            name = self.record["deviceName"]
+            self.session = Session(key, name, host, port, keepalive, context)
+        return self.session
+
+    def missed(self, e):
+        """Take in that a connect was refused: ask for another identity if this one is.
+
+        It is kept: it may be right again when an operator has acted.
+        """
+        if e.code in (4, 5):
+            self.asking = self.can_ask
+
+    def connected(self):
+        """Do what is due after a connect."""
+        self.since = time.ticks_ms()
+        log("connected as", self.record["deviceName"])
+        if self.forgets or not time_is_set():
+            phase("connection.connected", self)
 
     def login(self):
         """What a connect takes: the CONNECT packet as bytes, the host, the ProductKey, the port,
@@ -152,14 +184,14 @@ def run(
         while True:
             if device.registered():
                 device.login()  # before the session fills the heap
-                from . import session as _  # noqa: F401 - stays, where a phase would unload it
-            session = phase("connection.online", device, problem)
+            phase("connection.ready", device, problem)
             try:
-                if session is None:
+                if device.asking:
                     device.asking = not device.registered()  # one that is refused is tried again
                     device.register()
                     problem = None
                     continue
+                session = device.connect()
                 if session.given_up and on_given_up:
                     message = session.given_up
                     session.given_up = None

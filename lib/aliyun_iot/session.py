@@ -1,13 +1,12 @@
 """A device's MQTT session: what a connected device keeps loaded.
 
 Every exchange is written once, as a generator that yields (event, ms) where it has to wait, for
-`Session` and for `aio`; see `wire`. What makes a connection is in `connection`.
+`Session` and for `aio`; see `wire`.
 """
 
 from micropython import const
 
-from . import NetworkError, ProtocolError, RefusedError, errno, log, phase, select, time
-from .wire import Wire, broken, drive
+from . import NetworkError, ProtocolError, RefusedError, errno, log, phase, select, time, wire
 
 _IN = const(256)  # bytes read ahead; a packet that fits is taken in at once
 _FIRST = const(1024)  # bytes of a message that leave in one piece with its head
@@ -53,7 +52,7 @@ class Session:
     or TypeError before anything is sent; the session goes on.
     """
 
-    sock: "Wire"
+    sock: "wire.Wire"
     pid: int
 
     timeout = 10000  # milliseconds without progress, in one exchange with the platform
@@ -97,7 +96,7 @@ class Session:
         platform's answer, its CONNACK code in `.code`.
         """
         self.close()
-        phase("connection.connect_session", self, packet)
+        self.run(self.connecting(packet))
 
     def publish(self, topic, payload, retain=False, qos=0):
         """Send `payload` to `topic` (str or bytes); with qos=1 return when it is acknowledged.
@@ -191,10 +190,10 @@ class Session:
         """Carry out an exchange, a generator that yields (event, ms) where it has to wait."""
         whole = False
         try:
-            drive(steps, self)
+            wire.drive(steps, self)
             whole = True
         except OSError as e:
-            raise broken(e)
+            raise wire.broken(e)
         except (ValueError, TypeError):
             whole = True  # the caller's mistake: nothing was sent
             raise
@@ -206,6 +205,35 @@ class Session:
                 self.drop()
 
     # --- the same as generators, for whoever waits otherwise
+
+    def connecting(self, packet, split=False):
+        """As `connect`; split: see `wire.opening`."""
+        self.drop()
+        self.kicked = False
+        ms = self.connect_timeout
+        until = time.ticks_add(time.ticks_ms(), ms)
+        yield from wire.opening(self, self.server, self.port, ms, self.context, split)
+        yield from self.sock.sending(packet, b"", self.timeout)
+        unread = len(self.inbox)
+        try:
+            while not self.answer:
+                if not self.receive():
+                    yield select.POLLIN, wire.left(until)
+        except ProtocolError:
+            unread = -1
+        if self.answer >> 24 != _CONNACK or len(self.inbox) != unread:
+            raise ProtocolError("connect: the answer is not a CONNACK")
+        code = self.answer & 0xFF
+        if code:
+            raise phase("credentials.refusal", code)
+        for topic in list(self.topics):
+            try:
+                yield from self.subscribing(topic)
+            except RefusedError:
+                self.topics.remove(topic)
+                log("a topic is no longer this device's: not subscribed")
+        if self.unacked:
+            yield from self.publishing(self.unacked[0], self.unacked[1], 1, True)
 
     def publishing(self, topic, payload, qos=0, again=False):
         """As `publish`; again: `unacked`, which has been checked."""

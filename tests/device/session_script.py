@@ -52,13 +52,12 @@ def run(main):
     import asyncio
 
     from aliyun_iot import aio
-    from aliyun_iot.connection import connecting
 
     face = aio.Session(session)
 
     async def go():
         packet = b"\x10\x12\x00\x04MQTT\x04\x02\x00\x1e\x00\x06client"
-        await face.drive(connecting(session, packet, bool(context)))
+        await face.drive(session.connecting(packet, bool(context)))
         await main(face)
 
     asyncio.run(go())

@@ -20,10 +20,11 @@ TYPINGS = ROOT / "typings" / "aliyun_iot"
 INTERNAL = {
     "aliyun_iot": {"frozen", "loads", "log"},
     "aliyun_iot.aio": {"Session.drive"},
-    "aliyun_iot.device": set[str](),
+    "aliyun_iot.device": {"Device.connected", "Device.missed", "Device.prepare"},
     "aliyun_iot.gateway": {"Gateway.marks", "drop"},
     "aliyun_iot.hmac": set[str](),
     "aliyun_iot.session": {
+        "Session.connecting",
         "Session.drop",
         "Session.publishing",
         "Session.receive",
