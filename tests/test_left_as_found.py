@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         yield running
 
 
-def said(bench: Bench, main: str, **image: object) -> list[str]:
+def said(bench: Bench, main: str, **image: Any) -> list[str]:
     """What the checks of a program say."""
     files = {"/seen.py": SEEN}
     built = bench.image(boot=BOOT, main=main, files=files, **image)

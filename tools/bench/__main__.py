@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from tools.bench import flash, heap, load, report, scale, sessions, timing, wire
+from tools.bench import application, flash, heap, load, report, scale, sessions, timing, wire
 from tools.bench.place import Place
 from tools.bench.results import Section, Table
 from tools.layout import ROOT
@@ -23,6 +23,7 @@ PARTS: dict[str, Callable[[Place, bool], Section]] = {
     "wire": wire.section,
     "time": timing.section,
     "messages": sessions.section,
+    "application": application.section,
     "scale": scale.section,
     "load": load.section,
 }

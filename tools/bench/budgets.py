@@ -96,6 +96,12 @@ BUDGETS: dict[str, Budget] = {
     "time.first.floor": Budget(
         "first boot beside bare handshakes with TCP_NODELAY", "x", 4, 1.2, tested=False
     ),
+    "application.loop": Budget(
+        "an application's loop, beside the same without the package", "x", 1.3, 1.05, tested=False
+    ),
+    "application.loop.names": Budget(
+        "the same, beside one with as many names", "x", 1.05, 1.05, tested=False
+    ),
     "scale.failures": Budget("boards that fail to come online", "", 0, 0, tested=False),
     "scale.connects": Budget("connects of one board in a minute", "", 5, 5, tested=False),
     "load.share": Budget(

@@ -41,13 +41,19 @@ def _text(text: str) -> bytes:
     return struct.pack("!H", len(text)) + text.encode()
 
 
-def connect(name: str, secret: str) -> bytes:
-    """The CONNECT of a device."""
+def login(name: str, secret: str) -> tuple[str, str, str]:
+    """Client id, user name and password of a device."""
     ident = f"{PRODUCT_KEY}.{name}"
     fields = {"clientId": ident, "deviceName": name, "productKey": PRODUCT_KEY}
+    client_id = f"{ident}|securemode=2,signmethod=hmacsha256,_ss=1|"
+    return client_id, f"{name}&{PRODUCT_KEY}", _sign(secret, fields)
+
+
+def connect(name: str, secret: str) -> bytes:
+    """The CONNECT of a device."""
     rest = b"\0\4MQTT\4\xc2" + struct.pack("!H", 300)
-    rest += _text(f"{ident}|securemode=2,signmethod=hmacsha256,_ss=1|")
-    rest += _text(f"{name}&{PRODUCT_KEY}") + _text(_sign(secret, fields))
+    for text in login(name, secret):
+        rest += _text(text)
     return _packet(0x10, rest)
 
 

@@ -32,7 +32,7 @@ session.close()
 gone("the open connection")
 device._context = session.context = None
 gone("TLS context with its roots")
-device._product = device.record = device._packet = None
+device.product = device.record = device.packet = None
 gone("settings and certificates")
 device = session = Device = None
 package = "aliyun_iot."
