@@ -76,7 +76,12 @@ BAD_POSTS: list[tuple[tuple[str, ...], dict[str, Any], int, str | None]] = [
     ((*DEVICE, "publish"), {"topic": "/a", "payload": "\ud800"}, 400, "payload"),
     ((*DEVICE, "publish"), {"topic": "/\udcff"}, 400, "topic"),
     (("devices",), {"productKey": "\ud800", "deviceName": "aaaa"}, 400, "productKey"),
-    (("devices", "import"), {"productKey": "\udfff", "csv": "DeviceName\naaaa"}, 400, "productKey"),
+    (
+        ("devices", "import"),
+        {"productKey": "\udfff", "csv": "DeviceName\naaaa"},
+        400,
+        "productKey",
+    ),
     (("devices", "import"), {"productKey": PK, "csv": "DeviceName,x\naaaa,\ud83d"}, 400, "csv"),
     ((*DEVICE, "publish"), {"topic": "/a", "payload": "0", "encoding": "hex"}, 400, "payload"),
     ((*DEVICE, "publish"), {"topic": "/a", "payload": "x" * 262145}, 400, "payload"),

@@ -74,7 +74,9 @@ def test_a_shell_that_it_cannot_serve_is_said_so(words: list[str]) -> None:
     assert done.stderr == "error: completion: which shell? Expected bash or zsh\n"
 
 
-@pytest.mark.parametrize("words", ["platform --list-behaviour", "deploy --help", "completion bash", "--help"])
+@pytest.mark.parametrize(
+    "words", ["platform --list-behaviour", "deploy --help", "completion bash", "--help"]
+)
 def test_a_reader_that_leaves_early_is_no_error(words: str) -> None:
     done = call("bash", "-c", f"set -o pipefail; '{COMMAND}' {words} | :")
     assert done.stderr == ""
@@ -151,7 +153,7 @@ def test_ports_and_the_list_are_variables_too() -> None:
 
 def test_a_misspelt_variable_is_not_passed_over() -> None:
     with pytest.raises(
-        VariableError, match="PRODUCTS: no variable of make deploy; did you mean P"
+        VariableError, match="PRODUCTS: make deploy has no such variable; did you mean P"
     ):
         options_of(deploy_parser(), "deploy", ["PRODUCTS=p.json"])
 

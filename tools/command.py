@@ -110,7 +110,7 @@ def confirm(console: Console, question: str, instead: str) -> bool:
     except EOFError:
         print()
         raise UsageError(
-            f"no answer to \"{question}\"; nothing was changed. Without a terminal, {instead} says yes"
+            f'no answer to "{question}"; nothing was changed. {instead} answers it with yes'
         ) from None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tools.command import count
 from tools.iot_platform.console import command
 from tools.iot_platform.console.arguments import FIRST_WORDS
 from tools.iot_platform.console.guard import is_loopback
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         platform.start()
         place = _note_place(platform, options)
     except (SettingError, OSError, sqlite3.Error, ValueError) as error:
-        print(f"iot_platform: {_reason(error)}", file=sys.stderr)
+        print(f"error: {_reason(error)}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
@@ -64,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         _announce(platform, options, console)
         _take_commands(Commands(platform), console)
     except (SeedError, ValueError, KeyError) as error:
-        print(f"iot_platform: {error.args[0]}", file=sys.stderr)
+        print(f"error: {error.args[0]}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         pass
@@ -176,9 +177,9 @@ def _announce(platform: LocalPlatform, options: argparse.Namespace, console: Con
     if options.listen in ("0.0.0.0", "::") and not options.name:
         console.print("devices elsewhere need this machine's name or address in the certificate:")
         console.print("start with --name HOST")
-    count = len(platform.registry.products())
-    hint = "" if count else "; add one with `add-product FILE` (a product.json will do)"
-    text = f"{count} product(s){hint}; `help` lists the commands"
+    products = len(platform.registry.products())
+    hint = "" if products else "; add one with `add-product FILE` (a product.json will do)"
+    text = f"{count(products, 'product')}{hint}; `help` lists the commands"
     console.print(text, highlight=False, soft_wrap=True)
 
 

@@ -103,7 +103,7 @@ class DeviceRequests:
             fields.checked("deviceSecret", lambda text: check_secret("DeviceSecret", text), secret)
         old = self._hub.registry.find_device(product_key, name)
         if old is not None and not old.deleted:
-            raise ApiError(409, f"device {product_key}/{name} is there already", "deviceName")
+            raise ApiError(409, f"device {product_key}/{name} exists already", "deviceName")
         device = self._hub.registry.add_device(product_key, name, secret)
         self._hub.record.add("admin", device.identity, what="add")
         return detail_json(self._hub, device)
