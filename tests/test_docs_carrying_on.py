@@ -101,6 +101,21 @@ def test_a_document_names_what_exists(document: Path) -> None:
         assert (ROOT / path).exists(), path
 
 
+def anchors(document: Path) -> set[str]:
+    """What a link may name after "#": the headings, as the forge writes them."""
+    headings = re.findall(r"(?m)^#+ (.*)$", document.read_text("utf-8"))
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_document_names_sections_that_exist(document: Path) -> None:
+    text = document.read_text("utf-8")
+    for link, anchor in re.findall(r"\]\(([^)#:]*\.md)?#([^)]+)\)", text):
+        assert anchor in anchors(document.parent / link if link else document), anchor
+    # A section in quotation marks goes stale unseen: it is to be a link.
+    assert not re.search(r"(?:README|\.md)\)?,\s+\"", text)
+
+
 def test_the_architecture_fits_two_pages() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     told = re.sub(r"(?s)```mermaid.*?```", "", text)
