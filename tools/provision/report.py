@@ -1,4 +1,4 @@
-"""One HTML page for who answers for the line: what is done, what is not, and why."""
+"""One HTML page for whoever runs the line: what is done, what is not, and why."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Line:
     def run(self) -> Tally:
         """Work until every port is done.
 
-        Ctrl-C finishes the units at hand and ends; a second one, and SIGTERM and SIGHUP, end at
+        Ctrl-C finishes the units in progress and ends; a second one, and SIGTERM and SIGHUP, end at
         once: a unit that was begun is gone on with by the next run.
         """
         try:
@@ -109,7 +109,7 @@ class Line:
                 if self._stop.is_set():
                     raise
                 self._console.print(
-                    "stopping; the units at hand are finished first (Ctrl-C again: at once)"
+                    "stopping when the units in progress are finished (Ctrl-C again: at once)"
                 )
                 self._stop.set()
 

@@ -129,7 +129,9 @@ def _devices(where: Any, add: Callable[..., Callable[..., Any]]) -> None:
     new("--secret-file", type=Path, metavar="FILE", help="its DeviceSecret; one device only")
     many = add(where, "import", "pre-register the devices of a CSV list", "device_import")
     many("product_key", metavar="PK")
-    many("file", type=Path, metavar="FILE", help="first row: DeviceName, other columns at will")
+    many(
+        "file", type=Path, metavar="FILE", help="first row: DeviceName; other columns are ignored"
+    )
     for name, about in ON_DEVICES.items():
         one = add(where, name, about, "device_do")
         one("devices", type=_identity, nargs="+", metavar="PK/DN")
