@@ -77,8 +77,8 @@ class Line:
     def run(self) -> Tally:
         """Work until every port is done.
 
-        Ctrl-C finishes the units in progress and ends; a second one, and SIGTERM and SIGHUP, end at
-        once: a unit that was begun is gone on with by the next run.
+        Ctrl-C finishes the units in progress and ends; a second one, and SIGTERM and SIGHUP, end
+        at once: the next run goes on with a unit that was begun.
         """
         try:
             for port in self._rows:
