@@ -93,6 +93,14 @@ def test_the_usage_names_the_command_that_was_typed(words: list[str]) -> None:
     assert "python -m" not in done.stderr
 
 
+@pytest.mark.parametrize("word", ["nonsense", "devices"])
+def test_a_word_that_is_no_command_of_the_platform_is_named(word: str) -> None:
+    done = call(COMMAND, "platform", word)
+    assert done.stderr.endswith(
+        f"{word}: no such command; expected status, product, device, publish, fault or events\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "offers"),
     [

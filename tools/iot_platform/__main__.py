@@ -39,7 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] and words[0] in FIRST_WORDS:
         return command.main(words, _FOLDER / "registry.db", open_database)
-    options = _parser().parse_args(words)
+    parser = _parser()
+    if words and not words[0].startswith("-"):
+        expected = f"{', '.join(FIRST_WORDS[:-1])} or {FIRST_WORDS[-1]}"
+        parser.error(f"{words[0]}: no such command; expected {expected}")
+    options = parser.parse_args(words)
     console = Console()
     if options.list_behaviour:
         print(behaviour_help())
@@ -203,7 +207,8 @@ def _parser() -> argparse.ArgumentParser:
         description="A local IoT Platform: dynamic registration over HTTPS and MQTT, an MQTT"
         " broker, gateways and sub-devices. Commands are read from standard input.",
         epilog=f"With {', '.join(FIRST_WORDS[:-1])} or {FIRST_WORDS[-1]} as the first word it is a"
-        " command for the platform that runs, or for its database: see e.g. `device --help`.",
+        " command for the platform that runs, or for its database: see"
+        " `aliyun-iot platform device --help`.",
     )
     add = parser.add_argument
     add("--listen", default="127.0.0.1", metavar="ADDRESS", help="default: loopback only")
