@@ -175,10 +175,11 @@ class DeviceRequests:
         payload = _payload(body)
         qos = fields.whole(body, "qos", 0, 0, 1)
         was_online = self._hub.online(identity)
-        sent = self._hub.publish(identity, topic, payload, qos or 0)
-        if sent:
+        before = self._hub.record.last
+        if self._hub.publish(identity, topic, payload, qos or 0):
             return {"sent": True, "queued": not was_online}
-        return {"sent": False, "reason": "not subscribed" if was_online else "offline"}
+        (why,) = self._hub.record.events("undelivered", *identity, after=before)
+        return {"sent": False, "reason": why.details["reason"]}
 
     def _product_key(self, body: Mapping[str, Any]) -> str:
         product_key = fields.text(body, "productKey")
