@@ -204,6 +204,21 @@ def test_publish(
         assert elsewhere == {"sent": False, "reason": "not subscribed"}
 
 
+def test_a_message_too_many_is_refused_for_that_reason(
+    console: ConsoleClient, hub: LocalPlatform
+) -> None:
+    console.post("devices", productKey=PK, deviceName=DN, deviceSecret="itsOwn")
+    topic = f"/{PK}/{DN}/user/get"
+    with MqttClient(hub) as client:
+        client.connect_device(PK, DN, "itsOwn", clean=False)
+        client.subscribe(topic, qos=1)
+    hub.record.wait_for("disconnect")
+    while hub.publish(PK, DN, topic, b"x", qos=1):
+        pass
+    refused = console.post(*DEVICE, "publish", topic=topic, qos=1)
+    assert refused == {"sent": False, "reason": "too many messages wait already"}
+
+
 # Lists
 
 

@@ -18,7 +18,7 @@ DEVICE = ("devices", PK, DN)
 @pytest.mark.parametrize(
     ("csv", "message"),
     [
-        ("", "expected a text that is not empty"),
+        ("", "expected a non-empty string"),
         (" \n", "empty; expected a first row with DeviceName"),
         ("aaaa\nbbbb", "line 1: expected the names of the columns, with DeviceName once"),
         ("DeviceName,devicename\na,b", "line 1: expected the names of the columns"),
@@ -74,6 +74,15 @@ BAD_POSTS: list[tuple[tuple[str, ...], dict[str, Any], int, str | None]] = [
     ((*DEVICE, "publish"), {"topic": "/a" * 100}, 400, "topic"),
     ((*DEVICE, "publish"), {"topic": "/a", "payload": 1}, 400, "payload"),
     ((*DEVICE, "publish"), {"topic": "/a", "payload": "\ud800"}, 400, "payload"),
+    ((*DEVICE, "publish"), {"topic": "/\udcff"}, 400, "topic"),
+    (("devices",), {"productKey": "\ud800", "deviceName": "aaaa"}, 400, "productKey"),
+    (
+        ("devices", "import"),
+        {"productKey": "\udfff", "csv": "DeviceName\naaaa"},
+        400,
+        "productKey",
+    ),
+    (("devices", "import"), {"productKey": PK, "csv": "DeviceName,x\naaaa,\ud83d"}, 400, "csv"),
     ((*DEVICE, "publish"), {"topic": "/a", "payload": "0", "encoding": "hex"}, 400, "payload"),
     ((*DEVICE, "publish"), {"topic": "/a", "payload": "x" * 262145}, 400, "payload"),
     ((*DEVICE, "publish"), {"topic": "/a", "encoding": "morse"}, 400, "encoding"),

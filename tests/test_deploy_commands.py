@@ -67,6 +67,40 @@ def test_an_unknown_command_is_a_sentence() -> None:
     assert done.stderr == "error: deplo: no such command; aliyun-iot --help lists them\n"
 
 
+@pytest.mark.parametrize("words", [["fish"], []])
+def test_a_shell_that_it_cannot_serve_is_said_so(words: list[str]) -> None:
+    done = call(COMMAND, "completion", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: completion: which shell? Expected bash or zsh\n"
+
+
+@pytest.mark.parametrize(
+    "words", ["platform --list-behaviour", "deploy --help", "completion bash", "--help"]
+)
+def test_a_reader_that_leaves_early_is_no_error(words: str) -> None:
+    done = call("bash", "-c", f"set -o pipefail; '{COMMAND}' {words} | :")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["platform", "nonsense"], ["platform", "device", "add"], ["platform", "fault", "on", "x"]],
+)
+def test_the_usage_names_the_command_that_was_typed(words: list[str]) -> None:
+    done = call(COMMAND, *words)
+    assert done.returncode == 2
+    assert "usage: aliyun-iot platform " in done.stderr
+    assert "python -m" not in done.stderr
+
+
+@pytest.mark.parametrize("word", ["nonsense", "devices"])
+def test_a_word_that_is_no_command_of_the_platform_is_named(word: str) -> None:
+    done = call(COMMAND, "platform", word)
+    assert done.stderr.endswith(
+        f"{word}: no such command; expected status, product, device, publish, fault or events\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "offers"),
     [
@@ -74,6 +108,9 @@ def test_an_unknown_command_is_a_sentence() -> None:
         (("aliyun-iot", "deploy", "--no-sh"), ["--no-shipped-roots"]),
         (("aliyun-iot", "provision", "--rel"), ["--release"]),
         (("aliyun-iot", "completion", ""), ["bash", "zsh"]),
+        (("aliyun-iot", "platform", "dev"), ["device"]),
+        (("aliyun-iot", "platform", "device", "un"), ["unbind"]),
+        (("aliyun-iot", "platform", "fault", "o"), ["on", "off"]),
     ],
 )
 def test_a_shell_completes_commands_and_options(line: tuple[str, ...], offers: list[str]) -> None:
@@ -124,7 +161,7 @@ def test_ports_and_the_list_are_variables_too() -> None:
 
 def test_a_misspelt_variable_is_not_passed_over() -> None:
     with pytest.raises(
-        VariableError, match="PRODUCTS: no variable of make deploy; did you mean P"
+        VariableError, match="PRODUCTS: make deploy has no such variable; did you mean P"
     ):
         options_of(deploy_parser(), "deploy", ["PRODUCTS=p.json"])
 

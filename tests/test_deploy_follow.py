@@ -54,6 +54,14 @@ def test_an_application_that_ran_for_long_enough_is_connected() -> None:
             ],
             "main.py raised ZeroDivisionError: divide by zero (main.py, line 9, in on_connect)",
         ),
+        (
+            [
+                "Traceback (most recent call last):",
+                '  File "main.py", line 2, in <module>',
+                "MemoryError: ",
+            ],
+            "main.py raised MemoryError (main.py, line 2)",
+        ),
         (["stopped: product.json: region: no such field"], "product.json: region: no such field"),
         (['Type "help()" for more information.'], "main.py ended; the board is at its prompt"),
         (["ets Jul 29 2019 12:21:46", "", "rst:0xc (SW_CPU_RESET)"], "the board reset itself"),
@@ -61,7 +69,16 @@ def test_an_application_that_ran_for_long_enough_is_connected() -> None:
         (["MPY: soft reboot"], "the board reset itself"),
         (["[iot] wifi: connecting to bench"], "the board reset itself"),
     ],
-    ids=["exception", "stopped", "ended", "reset", "panic", "soft reset", "boots again"],
+    ids=[
+        "exception",
+        "without a text",
+        "stopped",
+        "ended",
+        "reset",
+        "panic",
+        "soft reset",
+        "boots again",
+    ],
 )
 def test_what_an_application_died_of_after_connecting_is_said(lines: list[str], why: str) -> None:
     assert judged(CONNECTED, *lines) == Outcome(None, why, "lamp-1")

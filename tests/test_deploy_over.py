@@ -51,8 +51,9 @@ def test_what_an_installation_changes_is_said_before_it_happens(
     assert "the package there is 0.0.9" in before
     assert "replaces /main.py" in before
     assert "will remove /lib/aliyun_iot/clock.mpy: not of this release" in before
-    for path in ("/settings.json", "/lib/sensor.py", "/lib/umqtt/simple.py", "/device.json"):
-        assert path in before.partition("leaves alone ")[2]
+    kept = ("/settings.json", "/lib/sensor.py", "/lib/umqtt/simple.py", "/device.json", "/data/")
+    for path in kept:
+        assert path in before.partition("  keeps ")[2]
     assert "note: /lib/umqtt is on the board" in before
     assert {path: board.read(path) for path in own} == own
     assert board.read("/lib/aliyun_iot/clock.mpy") is None

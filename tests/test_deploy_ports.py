@@ -26,7 +26,7 @@ COMMANDS = ["deploy", "monitor", "identity", "erase-identity", "reset"]
         ("/dev/ttyUSB77", "no such port; is the board plugged in?"),
         ("README.md", "is a file; expected a serial port"),
         ("docs", "is a folder; expected a serial port"),
-        ("/dev/null", "is no serial port"),
+        ("/dev/null", "is not a serial port"),
     ],
 )
 def test_a_port_that_is_none_is_called_what_it_is(port: str, why: str) -> None:

@@ -13,12 +13,7 @@ from tools.layout import ROOT
 
 TARGETS = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8")))
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-DOCUMENTS = [
-    ROOT / "CONTRIBUTING.md",
-    ROOT / "docs" / "architecture.md",
-    ROOT / "docs" / "install.md",
-    ROOT / "docs" / "examples" / "README.md",
-]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 ARCHITECTURE_LINES = 130  # two pages; the picture is made, and does not count
 SUBJECT = 72
 
@@ -87,18 +82,35 @@ def test_the_hook_knows_a_good_subject(subject: str, good: bool) -> None:
     assert bool(re.search(hook["entry"].encode(), subject.encode(), re.MULTILINE)) == good
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_document_names_what_exists(document: Path) -> None:
     text = document.read_text("utf-8")
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (document.parent / link).exists(), link
     plain = re.sub(r"(?s)```.*?```", "", text)
-    commands = re.findall(r"`(make [^`]+)`", plain) + re.findall(r"(?m)^(make .*)", text)
+    commands = re.findall(r"`(make [^`A-Z][^`]*)`", plain) + re.findall(
+        r"(?m)^(make [a-z].*)", text
+    )
     for command in commands:
         words = re.findall(r"(?<= )[a-z-]+(?![^ ]*=)", command.partition("#")[0])
         assert words and set(words) <= TARGETS | {"make"}, command
     for path in re.findall(r"`((?:tools|tests|lib|docs)/[\w./-]+)`", text):
         assert (ROOT / path).exists(), path
+
+
+def anchors(document: Path) -> set[str]:
+    """What a link may name after "#": the headings, as the forge writes them."""
+    headings = re.findall(r"(?m)^#+ (.*)$", document.read_text("utf-8"))
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_document_names_sections_that_exist(document: Path) -> None:
+    text = document.read_text("utf-8")
+    for link, anchor in re.findall(r"\]\(([^)#:]*\.md)?#([^)]+)\)", text):
+        assert anchor in anchors(document.parent / link if link else document), anchor
+    # A section in quotation marks goes stale unseen: it is to be a link.
+    assert not re.search(r"(?:README|\.md)\)?,\s+\"", text)
 
 
 def test_the_architecture_fits_two_pages() -> None:

@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from serial_boards import run_tool
+from serial_boards import PlugIn, run_tool
 
 from tools.flash import (
     Firmware,
@@ -28,7 +28,7 @@ from tools.flash import (
     write_arguments,
 )
 from tools.flash.__main__ import identity_in_flash, kept_in_flash
-from tools.flash.esptool import parse_chip
+from tools.flash.esptool import detect_chip, parse_chip
 from tools.image import list_files, make_image, read_file, stock_layout
 from tools.layout import ROOT
 
@@ -264,6 +264,16 @@ def test_esptool_failing_is_said_in_one_sentence(stock: Path) -> None:
     assert run.status == 1
     (line,) = [line for line in run.output.splitlines() if line.startswith("error:")]
     assert "/dev/ttyNOWHERE" in line
+
+
+def test_a_chip_that_does_not_answer_is_one_sentence(plug_in: PlugIn) -> None:
+    """MicroPython at its prompt: esptool's own words, and the address of a page, are many."""
+    with pytest.raises(FlashError) as caught:
+        detect_chip(plug_in({}, mac="246f28aabb77").port)
+    said = str(caught.value)
+    assert "Failed to connect" in said
+    assert said.endswith("; hold the board's BOOT button while it begins, and check the cable")
+    assert "https://" not in said and "\n" not in said
 
 
 def test_a_flash_without_certificate_is_noted(stock: Path, tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ def test_a_device_deleted_and_added_again_is_back_at_the_default(platform: Local
 
 
 def test_a_move_needs_an_instance_and_a_device(platform: LocalPlatform) -> None:
-    with pytest.raises(ValueError, match=r"no instance 'moon'; there are default, iot-060a1234"):
+    with pytest.raises(ValueError, match=r"no instance 'moon'; expected default, iot-060a1234"):
         platform.move(PK, DN, "moon")
     with pytest.raises(KeyError, match="no device"):
         platform.move(PK, "unknown1", SECOND)

@@ -72,7 +72,7 @@ def test_keeps_registry_and_ca_in_the_places_it_is_given(
     second = start_platform(*places, "--product", products)
     second.wait_for("3 product")
     second.type("devices")
-    second.wait_for(f"{PK}/another1 .*offline, not active, 0 registration")
+    second.wait_for(f"{PK}/another1 .*offline, never registered, 0 registrations")
     assert (tmp_path / "ca" / "ca.der").read_bytes() == root
 
 
@@ -130,9 +130,9 @@ def refused(*arguments: str | Path) -> str:
     [
         ("{", "not JSON"),
         ("1", "expected an object or a list"),
-        ("{}", "productKey: expected a text"),
+        ("{}", "productKey: expected a non-empty string"),
         ('{"productKey": "a b"}', "ProductKey: expected"),
-        ('{"productKey": "a", "productSecret": 1}', "productSecret: expected a text"),
+        ('{"productKey": "a", "productSecret": 1}', "productSecret: expected a non-empty string"),
         ('{"productKey": "a", "nodeType": "x"}', "node type: expected"),
         ('{"productKey": "a", "dynamicRegistration": 1}', "dynamicRegistration: expected true"),
         ('{"productKey": "a", "devices": 1}', "devices: expected a list"),
@@ -167,7 +167,7 @@ def test_serves_a_further_instance(start_platform: type[Running], products: Path
 
 @pytest.mark.parametrize("instance", ["default", "a b", "x:1", "x:1:70000"])
 def test_refuses_an_instance_that_cannot_be(instance: str) -> None:
-    assert f"iot_platform: instance {instance!r}: " in refused("--instance", instance)
+    assert f"error: instance {instance!r}: " in refused("--instance", instance)
 
 
 # The log

@@ -29,7 +29,7 @@ def commands(platform: LocalPlatform, products: Path) -> Commands:
 
 
 def test_a_file_is_added_once(commands: Commands, products: Path) -> None:
-    assert commands.run(f"add-product {products}") == "all of it is there already"
+    assert commands.run(f"add-product {products}") == "nothing to add: all of it exists already"
 
 
 def test_a_product_json_of_a_board_will_do(platform: LocalPlatform, tmp_path: Path) -> None:
@@ -56,7 +56,9 @@ def test_help_names_every_command(commands: Commands) -> None:
         ("reset", "usage: reset PK/DN"),
         ("reset a b", "usage: reset PK/DN"),
         ("reset a/bcde", "no device a/bcde"),
-        ("publish a/bcde '/x", "No closing quotation"),
+        ("publish a/bcde '/x", "a quote is not closed"),
+        ('publish a/bcde "/x', "a quote is not closed"),
+        ("publish a/bcde /x\\", "nothing follows the last backslash"),
         ("switch x on", "no product x"),
         (f"switch {PK} maybe", "'maybe': expected on or off"),
         (f"set {PK}/{DN} nonsense", "'nonsense': expected JSON (put it in single quotes)"),
@@ -146,7 +148,7 @@ def test_lists(commands: Commands, platform: LocalPlatform) -> None:
         [platform.registry.device(SUB, "sub001").identity],
     )
 
-    assert f"{SUB}          device   2 device(s), dynamic registration off" in commands.run(
+    assert f"{SUB}          device   2 devices, dynamic registration off" in commands.run(
         "products"
     )
     assert "sub001" in commands.run(f"devices {SUB}")

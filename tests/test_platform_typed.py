@@ -39,7 +39,7 @@ def commands(platform: LocalPlatform) -> Commands:
         ("fault a/bcde lost", "no device a/bcde"),
         (
             f"fault {PK}/{DN} nonsense",
-            "fault: expected lost or slow or certificate or refuse or disconnect",
+            "fault: expected lost, slow, certificate, refuse or disconnect",
         ),
         (
             f"fault {PK}/{DN} slow 5",
@@ -84,8 +84,8 @@ def test_help_tells_the_formats(commands: Commands) -> None:
 
 def test_faults_of_one_device(commands: Commands, platform: LocalPlatform) -> None:
     device = f"{PK}/{DN}"
-    assert commands.run(f"fault {device} refuse code=6288") == "refuse, 1 time(s), code 6288"
-    assert commands.run(f"fault {device}") == "refuse, 1 time(s), code 6288"
+    assert commands.run(f"fault {device} refuse code=6288") == "refuse, 1 time, code 6288"
+    assert commands.run(f"fault {device}") == "refuse, 1 time, code 6288"
     assert [post(platform, registration_form()).json["code"] for _ in range(2)] == [6288, 200]
     commands.run(f"fault {device} lost times=always")
     assert commands.run(f"fault {device} clear") == "no faults are on"

@@ -123,7 +123,7 @@ def test_a_region_that_is_not_known_is_noted_and_let_pass(tmp_path: Path) -> Non
         run = run_tool(module, *first, *words)
         assert run.status == 0, run.output
         assert (
-            f'note: {product}: "region": not a known one; did you mean "cn-shanghai"?'
+            f'note: {product}: "region": not a known region; did you mean "cn-shanghai"?'
             in run.output
         )
 

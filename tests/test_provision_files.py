@@ -68,6 +68,8 @@ def test_the_device_certificate_of_a_row_carries_its_check(tmp_path: Path) -> No
     ("text", "says"),
     [
         ("", "is empty"),
+        ("\n\nid\n1\n", "line 1: is blank; expected the names of the columns"),
+        (f"{HEAD}\n{PRODUCT_KEY},SN-1,...\n", 'line 2: "deviceSecret": a placeholder'),
         (f"{HEAD}\n", "no unit"),
         ("colour\nred\n", "line 1: expected a column deviceName, mac or id"),
         (f"{HEAD},deviceName\n", "line 1: a column appears twice"),

@@ -105,7 +105,7 @@ def test_a_private_folder_is_for_this_user_and_goes_when_it_is_closed() -> None:
 def test_a_signal_ends_a_run_in_order(
     plug_in: PlugIn, unique_csv: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """SIGINT finishes the board at hand; the others end at once and clean up all the same."""
+    """SIGINT finishes the board in progress; the others end at once and clean up all the same."""
     board = plug_in(package())
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -127,7 +127,7 @@ def test_a_signal_ends_a_run_in_order(
     assert not list(temporary.glob(f"{PREFIX}*"))
     if number == signal.SIGINT:
         assert process.returncode == 0, said
-        assert "the units at hand are finished first" in said and "1 done" in said
+        assert "the units in progress are finished" in said and "1 done" in said
     else:
         assert process.returncode == 128 + number, said
         assert f"ended by {number.name}" in said

@@ -89,7 +89,12 @@ def test_ten_thousand_units_make_a_page_of_sensible_size(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("ports", [1, 8])
-def test_the_progress_table_fits_a_terminal_of_80_columns(tmp_path: Path, ports: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "step"), [("SN-00001", "the board holds another"), ("x" * 32, "the board")]
+)
+def test_the_progress_table_fits_a_terminal_of_80_columns(
+    tmp_path: Path, ports: int, name: str, step: str
+) -> None:
     names = [f"/dev/ttyUSB{number}" for number in range(ports)]
     console = Console(width=80, record=True, file=io.StringIO(), force_terminal=True)
     listed = units(10_000)
@@ -99,7 +104,7 @@ def test_the_progress_table_fits_a_terminal_of_80_columns(tmp_path: Path, ports:
         for port in names:
             line.tally.outcomes.append(Outcome(port, "", "", "done", span=(0, 40)))
             at = line._rows[port]
-            at.mac, at.name, at.progress = "246f28aabb00", "x" * 32, 0.5
+            at.mac, at.name, at.progress = "246f28aabb00", name, 0.5
             at.step = "the board holds another identity (/device.json); --replace overwrites it"
         console.print(line._table())
     title, head, *rows = console.export_text().splitlines()
@@ -109,8 +114,43 @@ def test_the_progress_table_fits_a_terminal_of_80_columns(tmp_path: Path, ports:
     assert head.split() == ["port", "MAC", "unit", "step"]
     assert len(rows) == ports
     for port, row in zip(names, rows, strict=True):
-        assert Path(port).name in row and "━━━━╌╌╌╌" in row and "the board" in row
+        assert Path(port).name in row and "━━━━╌╌╌╌" in row and step in row
         assert len(row) <= 80
+
+
+def test_a_pace_that_is_not_known_yet_is_left_out(tmp_path: Path) -> None:
+    console = Console(width=80, record=True, file=io.StringIO(), force_terminal=True)
+    with ResultLog(tmp_path / "log") as log:
+        assignment = Assignment(units(1), log, unique=True)
+        console.print(Line(["/dev/a"], Job({}, True), assignment, log, console)._table())
+    title = console.export_text().splitlines()[0]
+    assert title.strip() == "0 done, 0 done before, 0 failed, 1 to do"
+
+
+def contrast(one: str, other: str) -> float:
+    """Of two colours such as "#57606a", as WCAG 2.2 has it."""
+    light = []
+    for colour in (one, other):
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        light.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    return (max(light) + 0.05) / (min(light) + 0.05)
+
+
+def test_the_page_can_be_read_in_the_light_and_in_the_dark() -> None:
+    light, _, dark = report("Run", units(1), []).partition("@media (prefers-color-scheme:dark)")
+    assert not re.search(r"(?<![-\w])color:#", light), "colours have names, which the dark changes"
+    for style in (light, dark):
+        named = dict(re.findall(r"--(\w+):(#\w{6})", style))
+        ground = named.pop("paper")
+        assert {"ink", "grey", "good", "bad", "open"} <= set(named)
+        for name in ("ink", "grey", "good", "bad", "open"):
+            assert contrast(named[name], ground) >= 4.5, name
+
+
+def test_the_bar_can_be_told_without_colour() -> None:
+    page = report("Run", units(4), life(1, 1000))
+    assert 'role="img" aria-label="1 done, 0 failed, 3 not begun"' in page
 
 
 def test_no_secret_is_on_the_page(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def add_incomplete(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--incomplete",
         action="store_true",
-        help="let certificates pass with which a board could neither register nor connect",
+        help="accept certificates with which a board could neither register nor connect",
     )
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tools.command import USAGE
+from tools.command import READER_LEFT, USAGE, reader_left
 from tools.makevars import VariableError, options_of
 from tools.version import package_version
 
@@ -138,10 +138,17 @@ def _completion(shell: str) -> str:
             words = [text for action in parser._actions for text in action.option_strings]
             options = " ".join(word for word in words if word.startswith("--"))
             cases.append(f'    {name}) options="{options}" ;;')
+    from tools.iot_platform.console.arguments import subcommands  # no other command needs them
+
+    further = [
+        f'    "{before}") words="{" ".join(words)}" ;;'
+        for before, words in [("completion", ["bash", "zsh"]), *subcommands("platform")]
+    ]
     names = " ".join([*COMMANDS, "completion", "--help", "--version"])
     zsh = "autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else ""
     return f"""{zsh}_aliyun_iot() {{
-  local word="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}" options=""
+  local word="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}"
+  local options="" words=""
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W "{names}" -- "$word"))
@@ -153,10 +160,13 @@ def _completion(shell: str) -> str:
   fi
   case "${{COMP_WORDS[1]}}" in
 {chr(10).join(cases)}
-    completion) COMPREPLY=($(compgen -W "bash zsh" -- "$word")); return ;;
+  esac
+  case "${{COMP_WORDS[*]:1:COMP_CWORD-1}}" in
+{chr(10).join(further)}
   esac
   case "$word" in
     -*) COMPREPLY=($(compgen -W "$options" -- "$word")) ;;
+    *) [ -z "$words" ] || COMPREPLY=($(compgen -W "$words" -- "$word")) ;;
   esac
 }}
 complete -o default -o bashdefault -F _aliyun_iot {NAME}"""
@@ -164,7 +174,18 @@ complete -o default -o bashdefault -F _aliyun_iot {NAME}"""
 
 def main(words: Sequence[str] | None = None) -> int:
     """The command: its exit status. words: its arguments; those of the process by default."""
-    given = list(sys.argv[1:] if words is None else words)
+    try:
+        try:
+            return _run(list(sys.argv[1:] if words is None else words))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError as e:
+        if not reader_left(e):
+            raise
+        return READER_LEFT
+
+
+def _run(given: list[str]) -> int:
     made = given[:1] == ["--from-make"]  # NAME=VALUE for --name VALUE, see the Makefile
     if made:
         del given[0]
@@ -175,7 +196,10 @@ def main(words: Sequence[str] | None = None) -> int:
     if name == "--version":
         print(f"{NAME} {package_version()}")
         return 0
-    if name == "completion" and given[:1] in (["bash"], ["zsh"]):
+    if name == "completion":
+        if given[:1] not in (["bash"], ["zsh"]):
+            print("error: completion: which shell? Expected bash or zsh", file=sys.stderr)
+            return USAGE
         print(_completion(given[0]))
         return 0
     command = COMMANDS.get(name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import select
 import signal
 import sys
 import threading
@@ -17,6 +19,10 @@ from tools import interrupted
 
 USAGE = 2
 """Exit status for a command that lacks something only its user can give, as of argparse."""
+
+
+READER_LEFT = 128 + signal.SIGPIPE
+"""Exit status where `| head` had enough, as of a program that the signal ends."""
 
 
 class UsageError(Exception):
@@ -47,6 +53,8 @@ def run(work: Callable[[], int], *expected: type[Exception]) -> int:
         print(f"error: {e}", file=sys.stderr)
         return 1
     except OSError as e:
+        if reader_left(e):
+            return READER_LEFT
         what = f"{e.filename}: {e.strerror}" if e.filename is not None else str(e)
         print(f"error: {what}", file=sys.stderr)
         return 1
@@ -56,6 +64,18 @@ def run(work: Callable[[], int], *expected: type[Exception]) -> int:
     except Terminated as e:
         print(f"error: {e}", file=sys.stderr)
         return 128 + e.number
+
+
+def reader_left(error: Exception) -> bool:
+    """Whether an error is only that nobody reads the output any more; then it is let go."""
+    if not isinstance(error, BrokenPipeError):
+        return False
+    stdout = select.poll()
+    stdout.register(sys.stdout, 0)
+    if not any(event & select.POLLERR for _, event in stdout.poll(0)):
+        return False  # it was another pipe's
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 @contextlib.contextmanager
@@ -90,7 +110,7 @@ def confirm(console: Console, question: str, instead: str) -> bool:
     except EOFError:
         print()
         raise UsageError(
-            f"nobody is there to answer ({question}); nothing was changed. {instead} answers yes"
+            f'no answer to "{question}"; nothing was changed. {instead} answers it with yes'
         ) from None
 
 

@@ -45,10 +45,9 @@ def options_of(
         action = known.get(name)
         if action is None:
             near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}? It" if near else "It"
-            raise VariableError(
-                f"{name}: no variable of make {command}; {hint} knows {', '.join(known) or 'none'}"
-            )
+            names = ", ".join(known) or "none"
+            hint = f"did you mean {near[0]}? Its variables" if near else "its variables"
+            raise VariableError(f"{name}: make {command} has no such variable; {hint}: {names}")
         words += _words(action, value)
     return words
 

@@ -106,7 +106,7 @@ def _platform(
     log = folder / "platform.log"
     command = [
         *(sys.executable, "-m", "tools.iot_platform", "--json", "--no-limits"),
-        *("--https-port", "0", "--mqtt-tls-port", "0", "--mqtt-port", "0"),
+        *("--https-port", "0", "--mqtt-tls-port", "0", "--mqtt-port", "0", "--no-console"),
         *("--database", str(folder / "load.db"), "--certificates", str(folder)),
         *("--product", str(folder / "load.json")),
     ]

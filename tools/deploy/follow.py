@@ -169,7 +169,7 @@ class Judge:
             return None
         own = [place for place in self._frames or [] if place.startswith(("main.py", "boot.py"))]
         where = f" ({own[-1]})" if own else ""
-        return self._dead(f"main.py raised {text}{where}")
+        return self._dead(f"main.py raised {text.rstrip(': ')}{where}")
 
     def _dead(self, why: str) -> Outcome:
         return Outcome(None, why, self._name or None)

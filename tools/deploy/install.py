@@ -52,9 +52,10 @@ def _announce(plan: Plan, files: Mapping[str, bytes], state: BoardState, console
         console.print(f"  replaces {count(len(over) - len(own), 'file')} of the package")
     for path in plan.remove:
         console.print(f"  will remove {escape(path)}: {plan.reason(path)}")
-    stays = sorted(set(state.files) - set(files) - set(plan.remove))
+    unread = {f"{path}/" for path in state.folders if path.count("/") == 1} - {"/lib/", "/roots/"}
+    stays = sorted(set(state.files) - set(files) - set(plan.remove) | unread)
     if stays:
-        console.print(f"  leaves alone {_listed(stays)}")
+        console.print(f"  keeps {_listed(stays)}")
     for folder, why in _HIDING.items():
         if folder in state.folders or {folder + ".py", folder + ".mpy"} & set(state.files):
             console.print(f"  note: {folder} is on the board: {why}")

@@ -16,7 +16,7 @@ LOG = re.compile(r"(?:\x1b\[[0-9;]*m)?[EWIDV] \(\d+\) [\w.*-]+: ?.*$")
 
 _MEMORY = 1
 """Major number of /dev/null, /dev/zero and the like."""
-_NONE = "is no serial port; expected one such as /dev/ttyUSB0"
+_NONE = "is not a serial port; expected one such as /dev/ttyUSB0"
 
 
 def apart(lines: Iterable[str]) -> Iterator[tuple[str, bool]]:

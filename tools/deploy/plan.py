@@ -37,7 +37,7 @@ class Plan:
         if path.endswith(PART):
             return "of a copy that was interrupted"
         if path.startswith(ROOTS_FOLDER + "/"):
-            return "a trust root that is not given any more"
+            return "a trust root that is no longer given"
         return "it would hide the .mpy" if path.endswith(".py") else "not of this release"
 
     @property

@@ -76,8 +76,9 @@ def _explain(said: str) -> str:
     """What esptool's failure means, in one sentence."""
     _, _, error = said.rpartition("A fatal error occurred: ")
     why = " ".join(error.split()) or "esptool failed without a word"
+    why = re.sub(r"\.? *For troubleshooting steps visit:? *\S+", "", why).rstrip(".")
     if "Failed to connect" in why or "No serial data" in why:
-        return f"{why} Hold the board's BOOT button while it begins, and check the cable"
+        return f"{why}; hold the board's BOOT button while it begins, and check the cable"
     return why
 
 

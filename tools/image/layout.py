@@ -57,7 +57,7 @@ def parse_size(text: str) -> int:
     unit = {"": 1, "k": 1024, "m": MEBIBYTE}[(match[2] or "").lower()]
     size = int(match[1], 0) * unit
     if 0 < size <= 128 and not match[2]:
-        raise LayoutError(f'size: "{text}": that many bytes; did you mean {text.strip()}MB?')
+        raise LayoutError(f'size: "{text}" is in bytes; did you mean {text.strip()}MB?')
     return size
 
 

@@ -26,7 +26,9 @@ repository's root."""
 BOM = b"\xef\xbb\xbf"
 """What Windows editors put before UTF-8. The board's JSON reader refuses it."""
 
-NAME = re.compile(r"[A-Za-z0-9@.:_-]{4,32}")
+_NAME_CHARACTERS = "[A-Za-z0-9@.:_-]"
+_NAME_HELP = "expected letters, digits, hyphen, underscore, @ . :"
+NAME = re.compile(_NAME_CHARACTERS + "{4,32}")
 """DeviceName: platform docs, "Create a device"."""
 
 DEVICE = {
@@ -52,6 +54,10 @@ REGIONS = (
 """Platform docs, "Regions and zones"."""
 _HOST = re.compile(r"(?!.*\.\.)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?")
+
+
+_PLACEHOLDER = re.compile(r"\.+|\*+|•+|…+|<[^>]*>")
+"""What pages, this project's own too, show in a secret's place."""
 
 
 class RecordError(Exception):
@@ -198,7 +204,10 @@ def check_product(record: Mapping[str, Any], file: str = "product.json") -> None
     name = record.get("deviceName", "mac")
     if name != "mac" and name.lower() == "mac":
         raise _fail(file, "deviceName", 'did you mean "mac", in lower case?')
-    name = record.get("deviceNamePrefix", "") + ("0" * 12 if name == "mac" else name)
+    prefix = record.get("deviceNamePrefix", "")
+    if not re.fullmatch(f"{_NAME_CHARACTERS}*", prefix):
+        raise _fail(file, "deviceNamePrefix", _NAME_HELP)
+    name = prefix + ("0" * 12 if name == "mac" else name)
     _check_name(file, "deviceName", name)
 
 
@@ -208,8 +217,8 @@ def product_remarks(record: Mapping[str, Any], file: str = "product.json") -> li
     if region in REGIONS:
         return []
     near = difflib.get_close_matches(region.lower(), REGIONS, 1)
-    hint = f'; did you mean "{near[0]}"?' if near else ""
-    return [f'{file}: "region": not a known one{hint} Known: {", ".join(REGIONS)}']
+    hint = f'; did you mean "{near[0]}"? Known' if near else "; known"
+    return [f'{file}: "region": not a known region{hint}: {", ".join(REGIONS)}']
 
 
 def check_complete(product: Mapping[str, Any] | None, device: Mapping[str, Any] | None) -> None:
@@ -289,6 +298,8 @@ def _check_key(file: str, field: str, value: str) -> None:
 
 
 def _check_secret(file: str, field: str, value: str) -> None:
+    if _PLACEHOLDER.fullmatch(value):
+        raise _fail(file, field, "a placeholder; expected the secret itself")
     if not re.fullmatch(r"[!-~]{1,64}", value):
         raise _fail(file, field, "expected 1 to 64 printable ASCII characters without spaces")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tools.command import count
 from tools.iot_platform.console import command
 from tools.iot_platform.console.arguments import FIRST_WORDS
 from tools.iot_platform.console.guard import is_loopback
@@ -38,7 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] and words[0] in FIRST_WORDS:
         return command.main(words, _FOLDER / "registry.db", open_database)
-    options = _parser().parse_args(words)
+    parser = _parser()
+    if words and not words[0].startswith("-"):
+        expected = f"{', '.join(FIRST_WORDS[:-1])} or {FIRST_WORDS[-1]}"
+        parser.error(f"{words[0]}: no such command; expected {expected}")
+    options = parser.parse_args(words)
     console = Console()
     if options.list_behaviour:
         print(behaviour_help())
@@ -52,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         platform.start()
         place = _note_place(platform, options)
     except (SettingError, OSError, sqlite3.Error, ValueError) as error:
-        print(f"iot_platform: {_reason(error)}", file=sys.stderr)
+        print(f"error: {_reason(error)}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
@@ -64,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
         _announce(platform, options, console)
         _take_commands(Commands(platform), console)
     except (SeedError, ValueError, KeyError) as error:
-        print(f"iot_platform: {error.args[0]}", file=sys.stderr)
+        print(f"error: {error.args[0]}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         pass
@@ -176,9 +181,9 @@ def _announce(platform: LocalPlatform, options: argparse.Namespace, console: Con
     if options.listen in ("0.0.0.0", "::") and not options.name:
         console.print("devices elsewhere need this machine's name or address in the certificate:")
         console.print("start with --name HOST")
-    count = len(platform.registry.products())
-    hint = "" if count else "; add one with `add-product FILE` (a product.json will do)"
-    text = f"{count} product(s){hint}; `help` lists the commands"
+    products = len(platform.registry.products())
+    hint = "" if products else "; add one with `add-product FILE` (a product.json will do)"
+    text = f"{count(products, 'product')}{hint}; `help` lists the commands"
     console.print(text, highlight=False, soft_wrap=True)
 
 
@@ -202,7 +207,8 @@ def _parser() -> argparse.ArgumentParser:
         description="A local IoT Platform: dynamic registration over HTTPS and MQTT, an MQTT"
         " broker, gateways and sub-devices. Commands are read from standard input.",
         epilog=f"With {', '.join(FIRST_WORDS[:-1])} or {FIRST_WORDS[-1]} as the first word it is a"
-        " command for the platform that runs, or for its database: see e.g. `device --help`.",
+        " command for the platform that runs, or for its database: see"
+        " `aliyun-iot platform device --help`.",
     )
     add = parser.add_argument
     add("--listen", default="127.0.0.1", metavar="ADDRESS", help="default: loopback only")

@@ -132,7 +132,7 @@ def _provision(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.report:
         page = report(f"Provisioning of {arguments.csv.name}", units, entries)
         arguments.report.write_text(page, "utf-8")
-        console.print(f"{arguments.report}: report")
+        console.print(f"report: {arguments.report}")
     return 1 if failed else 0
 
 

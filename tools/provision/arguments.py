@@ -69,8 +69,8 @@ def preregister_parser(prog: str = "aliyun-iot preregister") -> argparse.Argumen
     """Of the command that lists the boards' names for the platform's console."""
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Add the DeviceNames of the boards at hand, made of their MAC addresses, to "
-        "the list that the platform's console imports (Batch Add, Batch Upload).",
+        description="Add the DeviceNames of connected boards, made of their MAC addresses, to the "
+        "list that the platform's console imports (Batch Add, Batch Upload).",
     )
     _add_ports(parser)
     add = parser.add_argument

@@ -1,4 +1,4 @@
-"""One HTML page for who answers for the line: what is done, what is not, and why."""
+"""One HTML page for whoever runs the line: what is done, what is not, and why."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ from tools.provision.pace import per_hour
 from tools.provision.units import Unit
 
 _STYLE = """
+:root{color-scheme:light dark;--ink:#1b1f24;--paper:#ffffff;--grey:#57606a;--good:#1a7f37;
+--bad:#cf222e;--open:#8a5d00;--line:#d0d7de;--rest:#eaeef2}
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:62rem;padding:0 1rem;
-color:#1b1f24;background:#fff}
+color:var(--ink);background:var(--paper)}
 h1{font-size:1.5rem;margin:0 0 .3rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}
-p.when{color:#57606a;margin:.2rem 0 1.2rem}
+p.when{color:var(--grey);margin:.2rem 0 1.2rem}
 .sums{display:flex;gap:1rem;flex-wrap:wrap}
-.sums div{border:1px solid #d0d7de;border-radius:6px;padding:.6rem 1rem;min-width:7rem}
+.sums div{border:1px solid var(--line);border-radius:6px;padding:.6rem 1rem;min-width:7rem}
 .sums b{display:block;font-size:1.6rem}
-.done b{color:#1a7f37}.failed b{color:#cf222e}.open b{color:#9a6700}
-.bar{height:.6rem;border-radius:.3rem;background:#eaeef2;margin:1rem 0;display:flex;
+.done b{color:var(--good)}.failed b{color:var(--bad)}.open b{color:var(--open)}
+.bar{height:.6rem;border-radius:.3rem;background:var(--rest);margin:1rem 0;display:flex;
 overflow:hidden}
-.bar i{display:block;background:#1a7f37}.bar i+i{background:#cf222e}
+.bar i{display:block;background:var(--good)}.bar i+i{background:var(--bad)}
 table{border-collapse:collapse;width:100%}
-th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #eaeef2;vertical-align:top}
-th{color:#57606a;font-weight:600}.n{text-align:right;font-variant-numeric:tabular-nums}
-td,th{white-space:nowrap}td.bad{color:#cf222e;white-space:normal;min-width:14rem}
-.wide{overflow-x:auto}summary{cursor:pointer;color:#57606a}
-@media (prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}
-.sums div,th,td{border-color:#30363d}.bar{background:#30363d}}
+th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--rest);vertical-align:top}
+th{color:var(--grey);font-weight:600}.n{text-align:right;font-variant-numeric:tabular-nums}
+td,th{white-space:nowrap}td.bad{color:var(--bad);white-space:normal;min-width:14rem}
+.wide{overflow-x:auto}summary{cursor:pointer;color:var(--grey)}
 @media print{body{margin:0}}
+@media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--paper:#0d1117;--grey:#9198a1;
+--good:#3fb950;--bad:#ff7b72;--open:#d29922;--line:#30363d;--rest:#30363d}}
 """
 
 
@@ -126,13 +128,14 @@ def report(title: str, units: Sequence[Unit], entries: Sequence[Entry]) -> str:
         for entry in done
     ]
     waiting = [_cells(unit.number, unit.name, unit.line) for unit in untouched]
+    bar = f"{len(finished):,} done, {len(failed_units):,} failed, {len(untouched):,} not begun"
     parts = [
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>',
         f"<h1>{html.escape(title)}</h1>",
         f'<p class="when">As of {time.strftime("%Y-%m-%d %H:%M")}</p>',
         f'<div class="sums">{sums}</div>',
-        f'<div class="bar"><i style="width:{share[0]:.2f}%"></i>'
+        f'<div class="bar" role="img" aria-label="{bar}"><i style="width:{share[0]:.2f}%"></i>'
         f'<i style="width:{share[1]:.2f}%"></i></div>',
         f"<h2>Failed: {len(failures):,}</h2>",
         _reasons(now.failed),

@@ -77,8 +77,8 @@ class Line:
     def run(self) -> Tally:
         """Work until every port is done.
 
-        Ctrl-C finishes the units at hand and ends; a second one, and SIGTERM and SIGHUP, end at
-        once: a unit that was begun is gone on with by the next run.
+        Ctrl-C finishes the units in progress and ends; a second one, and SIGTERM and SIGHUP, end
+        at once: the next run goes on with a unit that was begun.
         """
         try:
             for port in self._rows:
@@ -109,7 +109,7 @@ class Line:
                 if self._stop.is_set():
                     raise
                 self._console.print(
-                    "stopping; the units at hand are finished first (Ctrl-C again: at once)"
+                    "stopping when the units in progress are finished (Ctrl-C again: at once)"
                 )
                 self._stop.set()
 
@@ -160,9 +160,10 @@ class Line:
     def _title(self) -> str:
         tally = self.tally
         rate = per_hour(tally.count("done"), [outcome.span for outcome in tally.outcomes])
+        pace = "" if rate == "-" else f"; {rate} an hour"
         return (
             f"{tally.count('done'):,} done, {tally.count('before'):,} done before, "
-            f"{len(tally.failed):,} failed, {self._assignment.remaining:,} to do; {rate} an hour"
+            f"{len(tally.failed):,} failed, {self._assignment.remaining:,} to do{pace}"
         )
 
     def _table(self) -> Table:
@@ -170,9 +171,11 @@ class Line:
         table = Table(title=self._title(), title_justify="left", box=None, expand=True)
         table.add_column("port", no_wrap=True)
         table.add_column("MAC", no_wrap=True)
-        table.add_column("unit", no_wrap=True, overflow="ellipsis", ratio=1)
+        # Names are short as a rule: the room is the step's.
+        name_width = 32 if wide else 18
+        table.add_column("unit", no_wrap=True, overflow="ellipsis", max_width=name_width)
         table.add_column("", no_wrap=True)
-        table.add_column("step", no_wrap=True, overflow="ellipsis", ratio=2 if wide else 1)
+        table.add_column("step", no_wrap=True, overflow="ellipsis", ratio=1)
         length = 20 if wide else 8
         for port, row in list(self._rows.items()):
             filled = round(row.progress * length)

@@ -69,8 +69,10 @@ def clean_mac(text: str) -> str:
 def read_units(path: Path) -> list[Unit]:
     """Read and check a devices.csv. Raises ProvisionError naming line and column, OSError."""
     rows = read_rows(path)
-    if not rows or not any(cell.strip() for cell in rows[0]):
+    if not any(cell.strip() for row in rows for cell in row):
         raise ProvisionError(f"{path}: is empty; expected a first line that names the columns")
+    if not any(cell.strip() for cell in rows[0]):
+        raise ProvisionError(f"{path}: line 1: is blank; expected the names of the columns")
     columns = [_COLUMNS.get(re.sub(r"[^a-z]", "", cell.lower()), "") for cell in rows[0]]
     known = [column for column in columns if column]
     if len(set(known)) != len(known):

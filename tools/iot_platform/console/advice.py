@@ -77,7 +77,7 @@ _TLS = {
 }
 _TOPOLOGY = {
     427: "The same identity came online elsewhere.",
-    428: "The gateway has its most sub-devices already.",
+    428: "The gateway already has as many sub-devices as it may have.",
     520: "Log the sub-device in before it publishes.",
     521: "The sub-device was deleted.",
     522: "Enable the sub-device.",

@@ -13,7 +13,7 @@ from typing import Any
 from tools.iot_platform.console import inventory
 from tools.iot_platform.console.device_requests import DeviceRequests
 from tools.iot_platform.console.errors import ApiError
-from tools.iot_platform.console.fields import only
+from tools.iot_platform.console.fields import only, whole_characters
 from tools.iot_platform.console.product_requests import ProductRequests
 from tools.iot_platform.console.surface import Hub
 from tools.iot_platform.console.traffic import Traffic
@@ -53,6 +53,7 @@ class Api:
 
     def answer(self, method: str, path: str, given: Mapping[str, Any]) -> Any:
         """What a request is answered with; given: its query or its body. Raises ApiError."""
+        whole_characters(path, given)
         methods = []
         for route in self._routes:
             match = route.pattern.fullmatch(path)

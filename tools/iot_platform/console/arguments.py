@@ -1,4 +1,4 @@
-"""The words of the commands: `python -m tools.iot_platform device add ...`."""
+"""The words of the commands: `aliyun-iot platform device add ...`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tools.iot_platform.console.traffic import GROUPS
 from tools.iot_platform.rules.names import Identity
 from tools.iot_platform.store.switches import FAULTS
 
+PROGRAM = "aliyun-iot platform"
 FIRST_WORDS = ("status", "product", "device", "publish", "fault", "events")
 """A command line that begins with one is a command; any other runs a platform."""
 ON_DEVICES = {
@@ -29,7 +30,7 @@ ON_DEVICES = {
 def parser(database: Path) -> argparse.ArgumentParser:
     """database: the default."""
     top = argparse.ArgumentParser(
-        prog="python -m tools.iot_platform",
+        prog=PROGRAM,
         description="What the console's page does, as commands: on the platform that runs, or on"
         " its database while none does.",
     )
@@ -79,6 +80,21 @@ def parser(database: Path) -> argparse.ArgumentParser:
     return top
 
 
+def subcommands(before: str) -> list[tuple[str, list[str]]]:
+    """For a shell's completion: what was typed up to a word, and the words that may follow."""
+
+    def below(parser: argparse.ArgumentParser, typed: str) -> None:
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                found.append((typed, list(action.choices)))
+                for word, one in action.choices.items():
+                    below(one, f"{typed} {word}")
+
+    found: list[tuple[str, list[str]]] = []
+    below(parser(Path()), before)
+    return found
+
+
 def _products(where: Any, add: Callable[..., Callable[..., Any]]) -> None:
     listed = add(where, "list", "list the products", "product_list")
     listed("--search", metavar="TEXT", help="part of the ProductKey")
@@ -113,7 +129,9 @@ def _devices(where: Any, add: Callable[..., Callable[..., Any]]) -> None:
     new("--secret-file", type=Path, metavar="FILE", help="its DeviceSecret; one device only")
     many = add(where, "import", "pre-register the devices of a CSV list", "device_import")
     many("product_key", metavar="PK")
-    many("file", type=Path, metavar="FILE", help="first row: DeviceName, other columns at will")
+    many(
+        "file", type=Path, metavar="FILE", help="first row: DeviceName; other columns are ignored"
+    )
     for name, about in ON_DEVICES.items():
         one = add(where, name, about, "device_do")
         one("devices", type=_identity, nargs="+", metavar="PK/DN")

@@ -103,7 +103,7 @@ class DeviceRequests:
             fields.checked("deviceSecret", lambda text: check_secret("DeviceSecret", text), secret)
         old = self._hub.registry.find_device(product_key, name)
         if old is not None and not old.deleted:
-            raise ApiError(409, f"device {product_key}/{name} is there already", "deviceName")
+            raise ApiError(409, f"device {product_key}/{name} exists already", "deviceName")
         device = self._hub.registry.add_device(product_key, name, secret)
         self._hub.record.add("admin", device.identity, what="add")
         return detail_json(self._hub, device)
@@ -175,10 +175,11 @@ class DeviceRequests:
         payload = _payload(body)
         qos = fields.whole(body, "qos", 0, 0, 1)
         was_online = self._hub.online(identity)
-        sent = self._hub.publish(identity, topic, payload, qos or 0)
-        if sent:
+        before = self._hub.record.last
+        if self._hub.publish(identity, topic, payload, qos or 0):
             return {"sent": True, "queued": not was_online}
-        return {"sent": False, "reason": "not subscribed" if was_online else "offline"}
+        (why,) = self._hub.record.events("undelivered", *identity, after=before)
+        return {"sent": False, "reason": why.details["reason"]}
 
     def _product_key(self, body: Mapping[str, Any]) -> str:
         product_key = fields.text(body, "productKey")

@@ -18,13 +18,26 @@ def only(body: Mapping[str, Any], *names: str) -> None:
             raise ApiError(400, f"not a field of this request; expected {expected}", name[:64])
 
 
+def whole_characters(path: str, given: Mapping[str, Any]) -> None:
+    """Raises ApiError where half of a character (a lone surrogate, as "\\ud800" in JSON or a byte
+    that is not UTF-8 on a command line makes it) would fail to be stored or sent later."""
+    for name, value in (("", path), *given.items()):
+        try:
+            name.encode()
+            if isinstance(value, str):
+                value.encode()
+        except UnicodeEncodeError:
+            raise ApiError(400, "expected whole characters (UTF-8)", name[:64] or None) from None
+
+
 def text(body: Body, name: str, default: str | None = None) -> str:
     """A text; without a default it must be there and not be empty."""
     if default is not None and body.get(name) is None:
         return default
     value = body.get(name)
     if not isinstance(value, str) or (not value and default is None):
-        raise ApiError(400, "expected a text that is not empty", name)
+        kind = "a non-empty string" if default is None else "a string"
+        raise ApiError(400, f"expected {kind}", name)
     return value
 
 
@@ -63,7 +76,7 @@ def choice(body: Body, name: str, among: Collection[str], default: str | None = 
     """One of some texts."""
     value = default if body.get(name) is None else body[name]
     if not isinstance(value, str) or value not in among:
-        raise ApiError(400, f"expected {' or '.join(among)}", name)
+        raise ApiError(400, f"expected {one_of(among)}", name)
     return value
 
 
@@ -74,6 +87,12 @@ def checked(name: str, check: Callable[[str], None], value: str) -> str:
     except ValueError as error:
         raise ApiError(400, str(error).partition(": ")[2] or str(error), name) from None
     return value
+
+
+def one_of(among: Collection[str]) -> str:
+    """ "a", "a or b", "a, b or c"."""
+    *first, last = among
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 # Of a query, where everything is text
@@ -104,5 +123,5 @@ def query_choice(query: Mapping[str, str], name: str, among: Collection[str]) ->
     """One of some texts, or None when it is not given."""
     value = query.get(name)
     if value is not None and value not in among:
-        raise ApiError(400, f"expected {' or '.join(among)}", name)
+        raise ApiError(400, f"expected {one_of(among)}", name)
     return value

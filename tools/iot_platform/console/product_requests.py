@@ -66,7 +66,7 @@ class ProductRequests:
         dynamic = fields.flag(body, "dynamicRegistration", False)
         free = fields.flag(body, "registrationFree", False)
         if self._hub.registry.find_product(key) is not None:
-            raise ApiError(409, f"product {key} is there already", "productKey")
+            raise ApiError(409, f"product {key} exists already", "productKey")
         product = self._hub.registry.add_product(
             key, secret, dynamic, node_type=node_type, registration_free=free
         )

@@ -6,13 +6,16 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from tools.command import count
+
 
 def product_line(product: Mapping[str, Any]) -> str:
     """A product in a list."""
     switch = "on" if product["dynamicRegistration"] else "off"
     free = ", without pre-registration too" if product["registrationFree"] else ""
+    devices = count(product["devices"], "device")
     return (
-        f"{product['productKey']:<20} {product['nodeType']:<8} {product['devices']} device(s),"
+        f"{product['productKey']:<20} {product['nodeType']:<8} {devices},"
         f" dynamic registration {switch}{free}"
     )
 
@@ -59,7 +62,7 @@ def device_lines(device: Mapping[str, Any]) -> str:
 
 def fault_words(fault: Mapping[str, Any]) -> str:
     """A fault that is on."""
-    times = "until switched off" if fault["times"] is None else f"{fault['times']} time(s)"
+    times = "until switched off" if fault["times"] is None else count(fault["times"], "time")
     more = [
         f"{name} {value}"
         for name, value in fault.items()
@@ -84,7 +87,9 @@ def event_line(event: Mapping[str, Any]) -> str:
 
 
 def pair(names: Mapping[str, Any]) -> str:
-    """ProductKey/DeviceName."""
+    """ProductKey/DeviceName, or the ProductKey alone where it is about the product."""
+    if names["productKey"] and not names["deviceName"]:
+        return str(names["productKey"])
     return f"{names['productKey'] or '?'}/{names['deviceName'] or '?'}"
 
 

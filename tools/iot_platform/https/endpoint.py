@@ -186,7 +186,7 @@ async def _read_form(request: web.BaseRequest) -> dict[str, str]:
             body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict"
         )
     except ValueError:  # UnicodeDecodeError is one
-        raise Refusal(460, "the body is no form") from None
+        raise Refusal(460, "the body is not a form") from None
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise Refusal(460, "a parameter is given twice")

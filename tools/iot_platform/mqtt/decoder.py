@@ -219,9 +219,9 @@ class _Fields:
         try:
             text = self.data().decode()
         except UnicodeDecodeError:
-            raise ProtocolError(f"{self._name}: a text that is no UTF-8") from None
+            raise ProtocolError(f"{self._name}: text that is not UTF-8") from None
         if "\0" in text:
-            raise ProtocolError(f"{self._name}: NUL in a text")
+            raise ProtocolError(f"{self._name}: NUL in text")
         return text
 
     def topic(self) -> str:
@@ -238,7 +238,7 @@ class _Fields:
     def end(self) -> None:
         """Nothing may be left."""
         if self.left():
-            raise ProtocolError(f"{self._name}: {len(self._body) - self.at} bytes too many")
+            raise ProtocolError(f"{self._name}: longer than its fields")
 
     def _take(self, count: int) -> bytes:
         data = self._body[self.at : self.at + count]

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tools.command import count
+from tools.iot_platform.console.device_json import identity_state
 from tools.iot_platform.console.errors import ApiError
 from tools.iot_platform.console.words import fault_words
 from tools.iot_platform.process.live_log import line
@@ -96,14 +98,15 @@ class Commands:
         try:
             words = shlex.split(text)
         except ValueError as error:
-            return f"{error}"
+            quote = "quotation" in str(error)
+            return "a quote is not closed" if quote else "nothing follows the last backslash"
         if not words:
             return ""
         command = self._commands.get(words[0])
         if command is None:
             return f"no command {words[0]!r}; `help` lists them"
-        count = len(words) - 1
-        if count < command.least or (command.most is not None and count > command.most):
+        given = len(words) - 1
+        if given < command.least or (command.most is not None and given > command.most):
             return f"usage: {words[0]} {command.usage}"
         try:
             return command.run(words[1:])
@@ -124,7 +127,7 @@ class Commands:
 
     def _add_product(self, words: list[str]) -> str:
         added = add_from_file(self._registry, Path(words[0]).expanduser())
-        return "added " + ", ".join(added) if added else "all of it is there already"
+        return "added " + ", ".join(added) if added else "nothing to add: all of it exists already"
 
     def _add_device(self, words: list[str]) -> str:
         added = []
@@ -133,16 +136,16 @@ class Commands:
             if new:
                 self._platform.record.add("admin", device, what="add")
             added += new
-        return "added " + ", ".join(added) if added else "all of it is there already"
+        return "added " + ", ".join(added) if added else "nothing to add: all of it exists already"
 
     def _products(self, _: list[str]) -> str:
         lines = []
         for product in self._registry.products():
             switch = "on" if product.dynamic_registration else "off"
             free = ", without pre-registration too" if product.registration_free else ""
-            count = len(self._registry.devices(product.product_key))
+            devices = len(self._registry.devices(product.product_key))
             lines.append(
-                f"{product.product_key:<20} {product.node_type:<8} {count} device(s),"
+                f"{product.product_key:<20} {product.node_type:<8} {count(devices, 'device')},"
                 f" dynamic registration {switch}{free}"
             )
         return "\n".join(lines) or "no products; add one with `add-product FILE`"
@@ -155,8 +158,8 @@ class Commands:
             online = self._platform.online(*device.identity)
             state = [
                 "online" if online else "offline",
-                "active" if device.activated else "not active",
-                f"{device.registrations} registration(s)",
+                identity_state(device),
+                count(device.registrations, "registration"),
             ]
             if device.disabled:
                 state.append("disabled")
@@ -174,8 +177,8 @@ class Commands:
         return "\n".join(rows) or "no sub-devices"
 
     def _events(self, words: list[str]) -> str:
-        count = _number(words[0], 1) if words else 20
-        return "\n".join(line(e) for e in self._platform.record.events()[-count:])
+        last = _number(words[0], 1) if words else 20
+        return "\n".join(line(e) for e in self._platform.record.events()[-last:])
 
     def _switch(self, words: list[str]) -> str:
         if words[1] not in ("on", "off"):

@@ -82,6 +82,8 @@ def _pieces(event: Event) -> list[tuple[str, str]]:
     ]
     if event.product_key or event.device_name:
         who = f"{event.product_key or '?'}/{event.device_name or '?'}"
+        if event.product_key and not event.device_name:
+            who = event.product_key  # it is about the product
         pieces.append((f" {_shown(who)}", ""))
     if event.code is not None:
         pieces.append((f" {_code(event)}", _REFUSED if refused else ""))

@@ -274,7 +274,7 @@ class Platform:
         """Moves a device to another instance and tells it, if it is connected; whether it was."""
         if instance not in self.instances:
             there = ", ".join(self.instances)
-            raise ValueError(f"no instance {instance!r}; there are {there}")
+            raise ValueError(f"no instance {instance!r}; expected {there}")
         if self.registry.device(*device).deleted:
             raise KeyError(f"no device {device}")
         self._places.move(device, instance)

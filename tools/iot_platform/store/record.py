@@ -131,6 +131,11 @@ class Record:
         for watcher in self._watchers:
             watcher(event, payload)
 
+    @property
+    def last(self) -> int:
+        """Number of the last event."""
+        return self._number
+
     def add_message(self, device: Identity, topic: str, qos: int, payload: bytes) -> None:
         """Keeps the payload of a message from a device."""
         with self._changed:

@@ -94,7 +94,7 @@ def add_device(registry: Registry, device: Identity, secret: str | None = None) 
 def _text(entry: dict[str, Any], name: str) -> str:
     value = entry.get(name)
     if not isinstance(value, str) or not value:
-        raise ValueError(f"{name}: expected a text that is not empty")
+        raise ValueError(f"{name}: expected a non-empty string")
     return value
 
 

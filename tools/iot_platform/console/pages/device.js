@@ -185,7 +185,7 @@ function publishSection(path, names) {
         encoding: encoding.value,
         qos: Number(qos.value),
       });
-      if (!made.sent) note(`Not sent: the device is ${made.reason}`, true);
+      if (!made.sent) note(`Not sent: ${made.reason}`, true);
       else note(made.queued ? "Queued for its next connection" : "Sent");
     },
     field("topic", "Topic", topic),

@@ -219,5 +219,5 @@ async function importDialog(chosen) {
   },
   field("productKey", "Product", product),
   field("file", "File", file),
-  field("csv", "List", text, "First row: DeviceName, further columns at will. All or none."));
+  field("csv", "List", text, "First row: DeviceName; other columns are ignored. All are added or none."));
 }
