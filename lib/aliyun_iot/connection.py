@@ -22,6 +22,8 @@ _SLOW_MOST = const(1800000)
 
 def connected(device):
     """Do what may be due after a connect."""
+    if device.places:
+        phase("moving.settle", device)
     if not aliyun_iot.time_is_set():
         phase("network.ask", device.session)
     if device.forgets and phase("scrub.product_secret", "/product.json", device.feed):
@@ -76,7 +78,7 @@ def begin(device):
 def failed(device, e):
     """Take in that a try or a connection ended with `e`: milliseconds to wait."""
     slow = not e.retry
-    if isinstance(e, TlsError):
+    if slow and isinstance(e, TlsError):
         # It may be NTP that lied: ask again; without an answer, back to the floor. But only where
         # nothing else is wrong with the certificate: a portal's own must not cost a clock that is
         # right.

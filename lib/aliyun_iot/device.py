@@ -46,6 +46,10 @@ class Device:
         self.kicks = 0  # connections that another one of this identity ended
         self.since = None  # when the connection came, ticks_ms
         self.asking = record is None  # whether to register before the next connect
+        # Whether it may have to look for its place, or its secret; see `moving`.
+        at = product["place"]
+        moved = record and record.get("place", at) != at
+        self.places = moved or product.get("bootstrap") or product.get("spares")
 
     @staticmethod
     def load(device_name=None):
@@ -82,7 +86,25 @@ class Device:
         """
         from . import wire  # noqa: F401 - stays, where a phase would unload it
 
-        phase("registration.enrol", self)
+        phase("moving.enrol" if self.places else "registration.enrol", self)
+
+    def rotate(self):
+        """Ask for a new DeviceSecret, and store it beside the old one; ends the connection.
+
+        The next connect, which `run` makes by itself, proves the new one; only then the old one
+        goes. The platform allows it after ResetThing. Raises what `register` raises; what is on
+        flash is as before then.
+        """
+        phase("moving.rotate", self)
+
+    def relocate(self, **fields):
+        """Connect elsewhere from now on, with the same identity; ends the connection.
+
+        fields: instanceId, region, mqttHost or mqttPort of product.json, which is rewritten;
+        None takes one out. Where the identity is refused there, the old place is tried again.
+        Raises ConfigError for a wrong value, StoreError; all is as before then.
+        """
+        phase("moving.relocate", self, fields)
 
     def settings(self):
         """What product.json holds, completed: a dict, see `identity.product`.

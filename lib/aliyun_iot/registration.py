@@ -122,6 +122,7 @@ def enrol(device):
         phase("network.heed", date)
     from .records import save
 
+    record["place"] = product["place"]
     save("/device.json", record)
     log("registered as {}; identity stored".format(record["deviceName"]))
     device.record = record
