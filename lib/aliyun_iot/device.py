@@ -131,7 +131,7 @@ class Device:
         session.close()
         try:
             session.run(session.connecting(self.login()[0]))
-        except RefusedError as e:
+        except IotError as e:
             self.missed(e)
             raise
         self.connected()
@@ -146,22 +146,25 @@ class Device:
             context = self.trust() if encrypted else None
             name = self.record["deviceName"]
             self.session = Session(key, name, host, port, keepalive, context)
+            self.session.device = self
+        if self.places:
+            phase("moving.choose", self)
         return self.session
 
     def missed(self, e):
-        """Take in that a connect was refused: ask for another identity if this one is.
+        """Take in that a connect failed: another place, or registering, may be next.
 
-        It is kept: it may be right again when an operator has acted.
+        The identity is kept: it may be right again when an operator has acted.
         """
-        if e.code in (4, 5):
-            self.asking = self.can_ask
+        if self.places or isinstance(e, RefusedError):
+            phase("moving.failed", self, e)
 
     def connected(self):
         """Do what is due after a connect."""
         self.since = time.ticks_ms()
-        log("connected as", self.record["deviceName"])
-        if self.forgets or not time_is_set():
+        if self.places or self.forgets or not time_is_set():
             phase("connection.connected", self)
+        log("connected as", self.record["deviceName"])
 
     def login(self):
         """What a connect takes: the CONNECT packet as bytes, the host, the ProductKey, the port,
