@@ -124,7 +124,8 @@ async def _connect(device, face):
             # in one go it does.
             plain.run(plain.connecting(device.login()[0]))
     except IotError as e:
-        device.missed(e)
+        if device.missed:
+            device.missed(e)
         raise
     device.connected()
     return face

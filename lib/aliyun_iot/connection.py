@@ -22,8 +22,6 @@ _SLOW_MOST = const(1800000)
 
 def connected(device):
     """Do what may be due after a connect."""
-    if device.places:
-        phase("moving.settle", device)
     if not aliyun_iot.time_is_set():
         phase("network.ask", device.session)
     if device.forgets and phase("scrub.product_secret", "/product.json", device.feed):
@@ -77,6 +75,8 @@ def begin(device):
 
 def failed(device, e):
     """Take in that a try or a connection ended with `e`: milliseconds to wait."""
+    if hasattr(e, "identity"):
+        phase("moving.failed", device, e)
     slow = not e.retry
     if slow and isinstance(e, TlsError):
         # It may be NTP that lied: ask again; without an answer, back to the floor. But only where

@@ -17,7 +17,7 @@ registration, never the identity.
 
 from micropython import const
 
-from . import ConfigError, IotError, RefusedError, log, phase, time, time_is_set
+from . import ConfigError, IotError, log, phase, time, time_is_set
 
 # Bytes of the network's memory in one piece, below which packets are lost: when the Python heap
 # grows it takes that memory, and never gives it back.
@@ -29,6 +29,7 @@ class Device:
 
     timeout = 20000  # milliseconds for one registration, from name look-up to answer
     feed = None  # called where writing the flash takes long, and in waits: see `run`
+    missed = None  # called with the error of a connect, where there is another place: see `moving`
 
     def __init__(self, device_name, product, record, context, untrusted):
         self.session = None
@@ -46,10 +47,6 @@ class Device:
         self.kicks = 0  # connections that another one of this identity ended
         self.since = None  # when the connection came, ticks_ms
         self.asking = record is None  # whether to register before the next connect
-        # Whether it may have to look for its place, or its secret; see `moving`.
-        at = product["place"]
-        moved = record and record.get("place", at) != at
-        self.places = moved or product.get("bootstrap") or product.get("spares")
 
     @staticmethod
     def load(device_name=None):
@@ -58,7 +55,7 @@ class Device:
 
         # Before all else: it wants 3 kB in one piece, which a heap in use may not have.
         context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-        return Device(device_name, *phase("identity.load", context, device_name))
+        return phase("identity.load", Device, context, device_name)
 
     @staticmethod
     def open(device_name=None):
@@ -86,7 +83,7 @@ class Device:
         """
         from . import wire  # noqa: F401 - stays, where a phase would unload it
 
-        phase("moving.enrol" if self.places else "registration.enrol", self)
+        phase("registration.enrol", self)
 
     def rotate(self):
         """Ask for a new DeviceSecret, and store it beside the old one; ends the connection.
@@ -129,11 +126,7 @@ class Device:
         """
         session = self.prepare()
         session.close()
-        try:
-            session.run(session.connecting(self.login()[0]))
-        except IotError as e:
-            self.missed(e)
-            raise
+        session.run(session.connecting(self.login()[0]))
         self.connected()
         return session
 
@@ -147,24 +140,14 @@ class Device:
             name = self.record["deviceName"]
             self.session = Session(key, name, host, port, keepalive, context)
             self.session.device = self
-        if self.places:
-            phase("moving.choose", self)
         return self.session
-
-    def missed(self, e):
-        """Take in that a connect failed: another place, or registering, may be next.
-
-        The identity is kept: it may be right again when an operator has acted.
-        """
-        if self.places or isinstance(e, RefusedError):
-            phase("moving.failed", self, e)
 
     def connected(self):
         """Do what is due after a connect."""
         self.since = time.ticks_ms()
-        if self.places or self.forgets or not time_is_set():
-            phase("connection.connected", self)
         log("connected as", self.record["deviceName"])
+        if self.forgets or not time_is_set():
+            phase("connection.connected", self)
 
     def login(self):
         """What a connect takes: the CONNECT packet as bytes, the host, the ProductKey, the port,

@@ -7,7 +7,7 @@ reads them. Messages never repeat a value: it may be a secret in the wrong place
 import tls
 from micropython import const
 
-from . import ConfigError, StoreError, TlsError, gc, loads, log, machine, os
+from . import ConfigError, StoreError, TlsError, gc, loads, log, machine, os, phase
 from .records import is_device_name, is_product_key, is_secret, replace
 from .records import load as load_record
 
@@ -166,14 +166,13 @@ def _read_product(path, name):
     return product({}, machine.unique_id()), problem
 
 
-def load(context, name):
-    """What a Device is made of: (settings and product certificate, device certificate or None,
-    TLS context, TlsError or None).
+def load(kind, context, name):
+    """Make a Device of what is on flash.
 
-    context: gets the roots on flash; where that fails the error is the last of the four: a device
-    that wants no TLS can do without. name: the DeviceName where product.json is not to tell, or
-    None. Raises ConfigError when there is neither a device certificate nor what it takes to
-    register.
+    kind: the class Device. context: the TLS context, which gets the roots on flash; where that
+    fails the Device keeps the error: one that wants no TLS can do without. name: the DeviceName
+    where product.json is not to tell, or None. Raises ConfigError when there is neither a device
+    certificate nor what it takes to register.
     """
     fields, problem = _read_product(_PRODUCT, name)
     record, why = load_record(_DEVICE, lambda record: device(record, fields))
@@ -191,7 +190,14 @@ def load(context, name):
         trust(context, fields["roots"])
     except TlsError as e:
         untrusted = e
-    return fields, record, context, untrusted
+    made = kind(name, fields, record, context, untrusted)
+    at = fields["place"]
+    moved = record and record.get("place", at) != at
+    if moved or fields.get("bootstrap") or fields.get("spares"):
+        phase("moving.adopt", made)
+    elif record:
+        record.pop("place", None)  # room: `moving` reads it again
+    return made
 
 
 def settings(name):

@@ -125,6 +125,7 @@ def enrol(device):
     record["place"] = product["place"]
     save("/device.json", record)
     log("registered as {}; identity stored".format(record["deviceName"]))
+    record.pop("place")  # room: `moving` reads it again
     device.record = record
     device.packet = None
     device.asking = False

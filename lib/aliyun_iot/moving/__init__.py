@@ -7,7 +7,7 @@ A place is a host and a port. Up to three are known: what bootstrap told, what p
 and where the identity is known to be good, which device.json keeps as `place`. Each may have
 further ports (`spares`). A round tries them in order; where a connect succeeds it stays.
 
-`Device.places` is false for a plain device, true for another, and from its first use on a dict:
+`adopt` gives a Device methods of its own and `places`, from its first use on a dict:
 "doors": the places of this round; "at", "way": which of them, and which of its ports, is next;
 "refused": those that refused the identity; "old": whether it goes by the old secret; "ask":
 whether to ask bootstrap before the next connect; "answers": how far it was asked since the last.
@@ -20,9 +20,33 @@ from .. import ConfigError, IotError, RefusedError, StoreError, log, phase, time
 _ANSWER = const(5)  # failures to ask that count as an answer
 
 
+def adopt(device):
+    """Have a Device look for its place, and its secret, from now on."""
+    if not hasattr(device, "places"):
+        from .adopted import adopt as have
+
+        have(device)
+    _read_again(device)
+    device.places = None
+
+
+def _read_again(device):
+    """Have the record as it is on flash: a plain device has let go of its place."""
+    if device.record:
+        device.record = phase("records.load", "/device.json", lambda record: None)[0]
+
+
+def _plain(device):
+    """Have a Device be a plain one again."""
+    phase("moving.adopted.release", device)
+    device.record.pop("place", None)
+
+
 def _state(device):
+    if not hasattr(device, "places"):
+        adopt(device)
     state = device.places
-    if isinstance(state, dict):
+    if state:
         return state
     try:
         product = device.settings()
@@ -184,7 +208,9 @@ def failed(device, e):
     bootstrap, where there is one, was asked since the last connect.
     """
     state = _state(device)
-    refused = isinstance(e, RefusedError) and e.code in (4, 5)
+    refused = hasattr(e, "identity")
+    if refused:
+        del e.identity  # it is seen to here
     if refused and "oldSecret" in device.record and not state["old"]:
         phase("moving.rotation.swap", device)
         state["old"] = True
@@ -207,6 +233,12 @@ def failed(device, e):
     if asked and not [door for door in needed if door not in state["refused"]]:
         device.asking = device.can_ask
     _begin(device, state)
+    if len(state["doors"]) == 1 and not _opted(state) and "oldSecret" not in device.record:
+        _plain(device)
+
+
+def _opted(state):
+    return "bootstrap" in state or state["spares"]
 
 
 def settle(device):
@@ -238,8 +270,8 @@ def settle(device):
     if "bootstrap" in state:
         if door == state["told"]:
             phase("moving.bootstrap.keep", door, *state["names"])
-    elif not state["at"] and not state["spares"]:
-        device.places = None  # a plain device again
+    elif not state["at"] and not _opted(state):
+        _plain(device)
 
 
 def enrol(device, how="registration.enrol"):
@@ -263,6 +295,7 @@ def enrol(device, how="registration.enrol"):
     device.product = product
     try:
         phase(how, device)
+        _read_again(device)
     except IotError as e:
         if mqtt:
             more = _next(state)

@@ -47,6 +47,7 @@ def relocate(device, wanted):
     product = phase("identity.product", checked, machine.unique_id())
     if fields == old:
         return
+    phase("moving.adopt", device)
     record = device.record
     from ..records import replace, save
 
@@ -58,7 +59,6 @@ def relocate(device, wanted):
     replace("/product.json", json.dumps(fields).encode())
     device.product = product
     device.packet = None
-    device.places = True  # there is something to be proved
     session = device.session
     if session and session.sock:
         session._acks += b"\xc0\x00"  # a ping: something to send

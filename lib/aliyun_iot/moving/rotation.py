@@ -50,7 +50,7 @@ def rotate(device):
         raise ConfigError("product.json: productSecret: missing")
     if device.session:
         device.session.close()  # TLS wants the room
-    if device.places:
+    if hasattr(device, "places"):
         phase("moving.enrol", device, "moving.rotation.ask")
     else:
         ask(device)
@@ -80,4 +80,5 @@ def ask(device):
     device.record = record
     device.packet = None
     device.asking = False
-    device.places = device.places or True
+    if not hasattr(device, "places"):
+        phase("moving.adopt", device)
