@@ -124,7 +124,7 @@ async def _connect(device, face):
             # in one go it does.
             plain.run(plain.connecting(device.login()[0]))
     except IotError as e:
-        if device.missed:
+        if hasattr(device, "missed"):  # where there is another place: see `moving`
             device.missed(e)
         raise
     device.connected()

@@ -28,11 +28,10 @@ class Device:
     """This board as a device of the platform. Make one with `Device.open()`."""
 
     timeout = 20000  # milliseconds for one registration, from name look-up to answer
-    feed = None  # called where writing the flash takes long, and in waits: see `run`
-    missed = None  # called with the error of a connect, where there is another place: see `moving`
 
     def __init__(self, device_name, product, record, context, untrusted):
         self.session = None
+        self.feed = None  # called where writing the flash takes long, and in waits: see `run`
         self.record = record  # device certificate, or None: not registered
         self.name = device_name
         self.product = product  # see `settings`

@@ -35,7 +35,7 @@ def _checked(topic):
     except UnicodeError:
         good = False
     if not good or (topic.count(b"/") > _SLASHES and most == _TOPIC):
-        raise ValueError("topic: expected 1 to 128 bytes of UTF-8 without NUL, 7 slashes at most")
+        raise ValueError("topic: expected 1 to 128 bytes of UTF-8, at most 7 slashes")
     return topic
 
 
@@ -243,11 +243,11 @@ class Session:
                 payload = payload.encode()
             # A buffer of wider items has another length in items than in bytes.
             if len(bytes(memoryview(payload)[:1])) > 1:
-                raise TypeError("payload: expected a buffer of bytes, not of wider items")
+                raise TypeError("payload: not a buffer of bytes")
             if b"+" in topic or b"#" in topic:
-                raise ValueError("topic: expected one without wildcards")
+                raise ValueError("topic: expected no wildcards")
             if len(payload) > _PAYLOAD:
-                raise ValueError("payload: expected at most 262144 bytes")
+                raise ValueError("payload: at most 262144 bytes")
             if qos not in (0, 1):
                 raise ValueError("qos: expected 0 or 1")
         size = 2 + len(topic) + 2 * qos + len(payload)

@@ -27,7 +27,7 @@ def relocate(device, wanted):
     for name in wanted:
         if name not in _FIELDS:
             raise ConfigError("relocate: {}: not a field that tells the place".format(name))
-        if isinstance(wanted[name], str) and not is_host(wanted[name]):
+        if name != "mqttPort" and isinstance(wanted[name], str) and not is_host(wanted[name]):
             raise ConfigError("product.json: {}: expected a part of a host name".format(name))
     before = device.settings()
     fields = _read()
