@@ -14,6 +14,7 @@ END = "<!-- end -->"
 _COMMANDS = {
     "faults": "Exhaustive sets (`make faults`)",
     "fuzz": "Mutated input (`make fuzz`)",
+    "move": "A fleet moved to another instance (`make fleet`)",
 }
 
 
