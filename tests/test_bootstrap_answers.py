@@ -13,6 +13,8 @@ HOST = "iot-060a0bgd.mqtt.iothub.aliyuncs.com"
 GOOD = '{"code":200,"data":{"resources":{"mqtt":{"host":"HOST","port":"1883"}}},"message":"ok"}'
 GOOD = GOOD.replace("HOST", HOST)
 
+WRONG_HOSTS: tuple[object, ...] = (None, 5, [], {}, "é", "a\n")
+
 
 def ask(on_device: OnDevice, body: str | bytes, status: int = 200) -> Any:
     (told,) = on_device("bootstrap_answers.py", {"answers": [[status, body]]})
@@ -66,7 +68,7 @@ def test_host_and_port_count_wherever_they_stand(on_device: OnDevice) -> None:
             (200, answer(host=host), "no usable host and port")
             for host in ("", ".", "a..b", "-a", "a-", "a b", "http://a", "a:1", "a/b", "x" * 64)
         ),
-        *((200, answer(host=host), "no usable host") for host in (None, 5, [], {}, "é", "a\n")),
+        *((200, answer(host=host), "no usable host") for host in WRONG_HOSTS),
         *(
             (200, answer(port=port), "no usable host and port")
             for port in ("", "0", "65536", "-1", "+1", "1e3", " 1", "0x1", "mqtt", 0, 65536, 1.5)

@@ -53,6 +53,7 @@ class Session:
     """
 
     sock: "wire.Wire"
+    device: "object"  # the Device whose session it is, where there is one
     pid: int
 
     timeout = 10000  # milliseconds without progress, in one exchange with the platform

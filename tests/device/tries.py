@@ -1,8 +1,9 @@
 """main.py of a board that registers or connects many devices, one after the other.
 
 /tries.json holds {"do": "register" | "connect" | "rotate", "ms": [deadline of each try],
-"devices": [[DeviceName, DeviceSecret or null], ...], "then": what a connected one does: null, "wait" for
-messages until none comes, "linger" for longer than a deadline, "publish" with QoS 1, "subscribe"}.
+"devices": [[DeviceName, DeviceSecret or null], ...], "then": what a connected one does: null,
+"wait" for messages until none comes, "linger" for longer than a deadline, "publish" with QoS 1,
+"subscribe"}.
 
 Each device makes as many tries as there are deadlines; every one prints a line `try {"device":,
 "error": type or null, "text":, "code":, "retry":, "ms":, "waited": ms of it in which it waited for
