@@ -11,6 +11,8 @@ import pytest
 from tools.board import Board
 from tools.faults.bench import CONNECTED, PRODUCT_KEY
 from tools.faults.places import NEW, OLD, TwoPlaces
+from tools.image import RecordError
+from tools.image.records import check_product
 
 GUARD = 90  # seconds after which it hangs, however busy the host
 NOWHERE = {"instanceId": None, "mqttHost": "nowhere.invalid"}
@@ -232,3 +234,19 @@ def test_a_wrong_place_is_refused_and_nothing_changes(
         tell(bench, board, fields)
         assert session.wait("not moved: " + said, GUARD) == "until", session.output
     assert board.read("/product.json") == before
+
+
+def test_a_field_of_moving_that_is_wrong_is_said_before_it_is_burned() -> None:
+    product = {"productKey": PRODUCT_KEY, "productSecret": "x"}
+    good = {"bootstrap": True, "bootstrapHost": "localhost:8443", "spares": "8883 host.test:443 1"}
+    check_product({**product, **good})
+    for field, value, expected in (
+        ("bootstrap", "yes", "expected true or false"),
+        ("bootstrapHost", "https://host", "expected host or host:port"),
+        ("bootstrapHost", "host:0", "expected host or host:port"),
+        ("spares", "8883,443", "expected ports, or host:port"),
+        ("spares", "65536", "expected ports, or host:port"),
+        ("spares", "host:x", "expected ports, or host:port"),
+    ):
+        with pytest.raises(RecordError, match=f'"{field}": {expected}'):
+            check_product({**product, field: value})

@@ -6,8 +6,9 @@ What is on flash decides what happens at boot:
     valid        any                    connect; registration code is never imported
     absent       with ProductSecret     register; store; read back; only then connect
     absent       without, or absent     ConfigError: which file, which field
-    valid, but refused (CONNACK 4, 5)   keep it; ask to register again, slowly; only a new
-                                        secret, stored and read back, takes its place
+    valid, but refused (CONNACK 4, 5)   keep it; try where it was known good (`moving`); ask to
+                                        register again, slowly; only a new secret, stored and
+                                        read back, takes its place
 
 Absent is everything that is not a whole record of this device: missing, empty, torn, garbled,
 another device's. The platform gives a new DeviceSecret at every registration until the first
