@@ -46,6 +46,7 @@ def on_idle(session):
 def on_message(session, topic, payload):
     if topic.endswith(b"user/get"):
         session.device.relocate(**json.loads(payload))
+        print("relocating")
 device.run(on_connect, on_message, on_idle)
 """
 
@@ -128,15 +129,9 @@ def _watch(bench: TwoPlaces, board: Board, way: Way, session: Session) -> str | 
     if not way.endswith(("off", "bootstrap")):
         if session.wait(f"at {OLD}", _GUARD) != "until":
             return "not at the old instance"
+        if way == "relocated by its application" and not _relocated(bench, board, session):
+            return "not relocated"
         bench.move(board)
-        fields = json.dumps(bench.at_new).encode()
-        topic = f"/sys/{PRODUCT_KEY}/{board.mac}/user/get"
-        while way == "relocated by its application":
-            bench.platform.publish(PRODUCT_KEY, board.mac, topic, fields)  # it may be offline
-            if session.wait(f"at {NEW}", 5, session.matched) == "until":
-                break
-            if session.ending or len(session.output) > 200_000:
-                return "not at the new instance"
     if session.wait(f"at {NEW}", _GUARD) != "until":
         return "not at the new instance"
     for _ in range(60):  # faults may end the connection there, too
@@ -146,6 +141,17 @@ def _watch(bench: TwoPlaces, board: Board, way: Way, session: Session) -> str | 
             held = _open(bench, board)
             return None if held == 1 else f"{held} sessions are open"
     return "it does not stay"
+
+
+def _relocated(bench: TwoPlaces, board: Board, session: Session) -> bool:
+    """Tell an application where its device will be: whether it took it in."""
+    fields = json.dumps(bench.at_new).encode()
+    topic = f"/sys/{PRODUCT_KEY}/{board.mac}/user/get"
+    for _ in range(60):
+        bench.platform.publish(PRODUCT_KEY, board.mac, topic, fields)  # it may be offline
+        if session.wait("relocating", 3) == "until":
+            return True
+    return False
 
 
 def _judge(bench: TwoPlaces, board: Board) -> list[str]:
