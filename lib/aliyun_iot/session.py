@@ -232,7 +232,7 @@ class Session:
                 yield from self.subscribing(topic)
             except RefusedError:
                 self.topics.remove(topic)
-                log("a topic is no longer this device's: not subscribed")
+                log("a topic is not subscribed again")
         if self.unacked:
             yield from self.publishing(self.unacked[0], self.unacked[1], 1, True)
 
@@ -288,7 +288,7 @@ class Session:
         yield from self.sock.sending(head, b"", self.timeout)
         yield from self._answered(_SUBACK)
         if self.answer & 0xFF == _REFUSED:
-            raise RefusedError("subscribe: not a topic of this device", _REFUSED)
+            raise RefusedError("subscribe: not its own topic", _REFUSED)
         if topic not in self.topics:
             self.topics.append(topic)
 
