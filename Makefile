@@ -96,8 +96,9 @@ soak: $(VENV)/ready ## a thousand boots with random faults of all kinds: minutes
 	@$(PY) -m tools.faults soak $(if $(SEED),--seed $(SEED)) $(if $(BOOTS),--boots $(BOOTS))
 	@$(PY) -m tools.faults report
 
-fleet: $(VENV)/ready ## a thousand devices powered on in the same second: docs/fleet-restart.svg
+fleet: $(VENV)/ready ## a thousand devices powered on at once; 200 boards moved to another instance
 	@$(PY) -m tools.faults fleet
+	@$(PY) -m tools.faults move
 	@$(PY) -m tools.faults report
 
 platform: $(VENV)/ready ## run the local IoT Platform; prints the address of its console

@@ -92,6 +92,7 @@ def test_a_later_boot_of_a_gateway_reads_little_and_writes_nothing(place: Place)
         ("flash.direct.O3", "direct", 3),
         ("flash.gateway", "gateway", 0),
         ("flash.all", "all", 0),
+        ("flash.moving", "moving", 0),
     ],
 )
 def test_compiled_code_fits(name: str, what: str, optimise: int) -> None:

@@ -1,4 +1,4 @@
-# Register again when the operator, having called ResetThing, sends a message to user/register.
+# A new DeviceSecret when the operator, having called ResetThing, sends a message to user/register.
 # (A device that was deleted and added again is refused, and `device.run` registers by itself.)
 import time
 
@@ -15,8 +15,7 @@ def serve(session):
     while True:
         message = session.wait(60000)
         if message and message[0] == wanted.encode():
-            session.close()
-            board.register()  # the old secret holds until the new one is stored and read back
+            board.rotate()  # the old one stays beside it until the new one has connected
             return
 
 

@@ -48,6 +48,7 @@ def frozen(name):
 
 class IotError(Exception):
     retry = True
+    identity: "bool"  # there, where it is the identity that is refused
 
     def __init__(self, message, code=None):
         super().__init__(message)

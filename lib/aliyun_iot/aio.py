@@ -117,13 +117,15 @@ async def _connect(device, face):
     try:
         try:
             await face.drive(plain.connecting(device.login()[0], True))
-        except NetworkError as e:
-            if "X509" not in str(e):
+        except (NetworkError, ValueError) as e:
+            if "X509" not in str(e) and not isinstance(e, ValueError):
                 raise
-            # In pieces TLS does not say what is wrong with a certificate; in one go it does.
+            # In pieces TLS does not say what is wrong with a certificate, or not as a TlsError;
+            # in one go it does.
             plain.run(plain.connecting(device.login()[0]))
-    except RefusedError as e:
-        device.missed(e)
+    except IotError as e:
+        if hasattr(device, "missed"):  # where there is another place: see `moving`
+            device.missed(e)
         raise
     device.connected()
     return face

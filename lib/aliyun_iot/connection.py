@@ -75,8 +75,10 @@ def begin(device):
 
 def failed(device, e):
     """Take in that a try or a connection ended with `e`: milliseconds to wait."""
+    if hasattr(e, "identity"):
+        phase("moving.failed", device, e)
     slow = not e.retry
-    if isinstance(e, TlsError):
+    if slow and isinstance(e, TlsError):
         # It may be NTP that lied: ask again; without an answer, back to the floor. But only where
         # nothing else is wrong with the certificate: a portal's own must not cost a clock that is
         # right.

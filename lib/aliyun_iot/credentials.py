@@ -147,6 +147,8 @@ def refusal(code):
     text = "connect refused (CONNACK {}): ".format(code)
     if code in (4, 5):  # the sources disagree on which of the two stands for what
         text += "DeviceSecret reset, or the device deleted, disabled or never created"
-        return RefusedError(text, code)
+        e = RefusedError(text, code)
+        e.identity = True  # it is what is refused: see `moving.failed`
+        return e
     text += "not what the platform expects: check instanceId, region and securemode"
     return Fatal(text + " in product.json", code)

@@ -6,8 +6,9 @@ What is on flash decides what happens at boot:
     valid        any                    connect; registration code is never imported
     absent       with ProductSecret     register; store; read back; only then connect
     absent       without, or absent     ConfigError: which file, which field
-    valid, but refused (CONNACK 4, 5)   keep it; ask to register again, slowly; only a new
-                                        secret, stored and read back, takes its place
+    valid, but refused (CONNACK 4, 5)   keep it; try where it was known good (`moving`); ask to
+                                        register again, slowly; only a new secret, stored and
+                                        read back, takes its place
 
 Absent is everything that is not a whole record of this device: missing, empty, torn, garbled,
 another device's. The platform gives a new DeviceSecret at every registration until the first
@@ -17,7 +18,7 @@ registration, never the identity.
 
 from micropython import const
 
-from . import ConfigError, IotError, RefusedError, log, phase, time, time_is_set
+from . import ConfigError, IotError, log, phase, time, time_is_set
 
 # Bytes of the network's memory in one piece, below which packets are lost: when the Python heap
 # grows it takes that memory, and never gives it back.
@@ -28,10 +29,10 @@ class Device:
     """This board as a device of the platform. Make one with `Device.open()`."""
 
     timeout = 20000  # milliseconds for one registration, from name look-up to answer
-    feed = None  # called where writing the flash takes long, and in waits: see `run`
 
     def __init__(self, device_name, product, record, context, untrusted):
         self.session = None
+        self.feed = None  # called where writing the flash takes long, and in waits: see `run`
         self.record = record  # device certificate, or None: not registered
         self.name = device_name
         self.product = product  # see `settings`
@@ -54,7 +55,7 @@ class Device:
 
         # Before all else: it wants 3 kB in one piece, which a heap in use may not have.
         context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-        return Device(device_name, *phase("identity.load", context, device_name))
+        return phase("identity.load", Device, context, device_name)
 
     @staticmethod
     def open(device_name=None):
@@ -84,6 +85,24 @@ class Device:
 
         phase("registration.enrol", self)
 
+    def rotate(self):
+        """Ask for a new DeviceSecret, and store it beside the old one; ends the connection.
+
+        The next connect, which `run` makes by itself, proves the new one; only then the old one
+        goes. The platform allows it after ResetThing. Raises what `register` raises; what is on
+        flash is as before then.
+        """
+        phase("moving.rotate", self)
+
+    def relocate(self, **fields):
+        """Connect elsewhere from now on, with the same identity; ends the connection.
+
+        fields: instanceId, region, mqttHost or mqttPort of product.json, which is rewritten;
+        None takes one out. Where the identity is refused there, the old place is tried again.
+        Raises ConfigError for a wrong value, StoreError; all is as before then.
+        """
+        phase("moving.relocate", self, fields)
+
     def settings(self):
         """What product.json holds, completed: a dict, see `identity.product`.
 
@@ -107,11 +126,7 @@ class Device:
         """
         session = self.prepare()
         session.close()
-        try:
-            session.run(session.connecting(self.login()[0]))
-        except RefusedError as e:
-            self.missed(e)
-            raise
+        session.run(session.connecting(self.login()[0]))
         self.connected()
         return session
 
@@ -124,15 +139,8 @@ class Device:
             context = self.trust() if encrypted else None
             name = self.record["deviceName"]
             self.session = Session(key, name, host, port, keepalive, context)
+            self.session.device = self
         return self.session
-
-    def missed(self, e):
-        """Take in that a connect was refused: ask for another identity if this one is.
-
-        It is kept: it may be right again when an operator has acted.
-        """
-        if e.code in (4, 5):
-            self.asking = self.can_ask
 
     def connected(self):
         """Do what is due after a connect."""

@@ -7,7 +7,7 @@ reads them. Messages never repeat a value: it may be a secret in the wrong place
 import tls
 from micropython import const
 
-from . import ConfigError, StoreError, TlsError, gc, loads, log, machine, os
+from . import ConfigError, StoreError, TlsError, gc, loads, log, machine, os, phase
 from .records import is_device_name, is_product_key, is_secret, replace
 from .records import load as load_record
 
@@ -16,26 +16,30 @@ _DEVICE = const("/device.json")
 _NVS_MOST = const(1024)  # longest product certificate in NVS, bytes
 
 # What product.json may hold, one line a field: name, type, least and most (characters of text,
-# value of a number), default. Text kept in one piece takes a fifth of the heap of a table.
+# value of a number), default. Text kept in one piece takes a fifth of the heap of a table. The
+# first four tell the place: where a device connects.
 _FIELDS = const(
     """
-productKey text 1 20 -
-productSecret text 1 64 -
-deviceName text 1 32 mac
-deviceNamePrefix text 0 20 -
+mqttHost str 1 128 -
+instanceId str 1 64 -
+region str 1 32 cn-shanghai
+mqttPort int 1 65535 -
+productKey str 1 20 -
+productSecret str 1 64 -
+deviceName str 1 32 mac
+deviceNamePrefix str 0 20 -
 signMethod hmacmd5|hmacsha1|hmacsha256 0 0 hmacsha256
 registration https|mqtt|mqtt-free 0 0 https
 registrationSecuremode 2|-2 0 0 -
-region text 1 32 cn-shanghai
-instanceId text 1 64 -
-registerHost text 1 128 -
-registerPort number 1 65535 443
-mqttHost text 1 128 -
-mqttPort number 1 65535 -
-securemode number 2 3 2
-keepalive number 30 1200 300
-roots text 1 64 /roots
-forgetProductSecret truth 0 1 -"""
+registerHost str 1 128 -
+registerPort int 1 65535 443
+securemode int 2 3 2
+keepalive int 30 1200 300
+roots str 1 64 /roots
+forgetProductSecret bool 0 1 -
+bootstrap bool 0 1 -
+bootstrapHost str 1 134 -
+spares str 1 256 -"""
 )
 
 
@@ -44,7 +48,7 @@ def _wrong(name, expected):
 
 
 def _check(name, kind, least, most, value):
-    if kind == "truth":
+    if kind == "bool":
         if type(value) is not bool:
             raise _wrong(name, "expected true or false")
     elif "|" in kind:
@@ -52,7 +56,7 @@ def _check(name, kind, least, most, value):
             raise _wrong(name, "expected " + kind.replace("|", " or "))
     else:
         size = len(value) if isinstance(value, str) else value
-        wanted = str if kind == "text" else int
+        wanted = str if kind == "str" else int
         if type(value) is not wanted or not int(least) <= size <= int(most):
             what = "characters of text" if wanted is str else "as a number"
             raise _wrong(name, "expected {} to {} {}".format(least, most, what))
@@ -73,6 +77,7 @@ def product(fields, mac):
         if not isinstance(name, str) or "\n" + name + " " not in _FIELDS:
             raise _wrong(str(name)[:32], "no such field")
     named = bool(fields.get("productSecret") or fields.get("deviceName"))
+    place = []
     for line in _FIELDS.strip().split("\n"):
         name, kind, least, most, default = line.split(" ")
         value = fields.get(name)
@@ -81,7 +86,8 @@ def product(fields, mac):
             if "|" in kind and isinstance(value, str):
                 fields[name] = value.lower()
         elif default != "-":
-            fields[name] = int(default) if kind == "number" else default
+            fields[name] = int(default) if kind == "int" else default
+        place.append(str(fields.get(name)))
     if not is_product_key(fields.get("productKey", "a")):
         raise _wrong("productKey", "expected letters and digits")
     if not is_secret(fields.get("productSecret", "a")):
@@ -92,6 +98,7 @@ def product(fields, mac):
         raise _wrong("deviceName", 'expected "mac", or 4 to 32 of letters, digits, - _ @ . :')
     fields["deviceName"] = name
     fields["named"] = named
+    fields["place"] = " ".join(place[:4])
     return fields
 
 
@@ -159,14 +166,13 @@ def _read_product(path, name):
     return product({}, machine.unique_id()), problem
 
 
-def load(context, name):
-    """What a Device is made of: (settings and product certificate, device certificate or None,
-    TLS context, TlsError or None).
+def load(kind, context, name):
+    """Make a Device of what is on flash.
 
-    context: gets the roots on flash; where that fails the error is the last of the four: a device
-    that wants no TLS can do without. name: the DeviceName where product.json is not to tell, or
-    None. Raises ConfigError when there is neither a device certificate nor what it takes to
-    register.
+    kind: the class Device. context: the TLS context, which gets the roots on flash; where that
+    fails the Device keeps the error: one that wants no TLS can do without. name: the DeviceName
+    where product.json is not to tell, or None. Raises ConfigError when there is neither a device
+    certificate nor what it takes to register.
     """
     fields, problem = _read_product(_PRODUCT, name)
     record, why = load_record(_DEVICE, lambda record: device(record, fields))
@@ -184,7 +190,14 @@ def load(context, name):
         trust(context, fields["roots"])
     except TlsError as e:
         untrusted = e
-    return fields, record, context, untrusted
+    made = kind(name, fields, record, context, untrusted)
+    at = fields["place"]
+    moved = record and record.get("place", at) != at
+    if moved or fields.get("bootstrap") or fields.get("spares"):
+        phase("moving.adopt", made)
+    elif record:
+        record.pop("place", None)  # room: `moving` reads it again
+    return made
 
 
 def settings(name):

@@ -122,8 +122,10 @@ def enrol(device):
         phase("network.heed", date)
     from .records import save
 
+    record["place"] = product["place"]
     save("/device.json", record)
     log("registered as {}; identity stored".format(record["deviceName"]))
+    record.pop("place")  # room: `moving` reads it again
     device.record = record
     device.packet = None
     device.asking = False

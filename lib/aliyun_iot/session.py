@@ -35,7 +35,7 @@ def _checked(topic):
     except UnicodeError:
         good = False
     if not good or (topic.count(b"/") > _SLASHES and most == _TOPIC):
-        raise ValueError("topic: expected 1 to 128 bytes of UTF-8 without NUL, 7 slashes at most")
+        raise ValueError("topic: expected 1 to 128 bytes of UTF-8, at most 7 slashes")
     return topic
 
 
@@ -53,6 +53,7 @@ class Session:
     """
 
     sock: "wire.Wire"
+    device: "object"  # the Device whose session it is, where there is one
     pid: int
 
     timeout = 10000  # milliseconds without progress, in one exchange with the platform
@@ -231,7 +232,7 @@ class Session:
                 yield from self.subscribing(topic)
             except RefusedError:
                 self.topics.remove(topic)
-                log("a topic is no longer this device's: not subscribed")
+                log("a topic is not subscribed again")
         if self.unacked:
             yield from self.publishing(self.unacked[0], self.unacked[1], 1, True)
 
@@ -243,11 +244,11 @@ class Session:
                 payload = payload.encode()
             # A buffer of wider items has another length in items than in bytes.
             if len(bytes(memoryview(payload)[:1])) > 1:
-                raise TypeError("payload: expected a buffer of bytes, not of wider items")
+                raise TypeError("payload: not a buffer of bytes")
             if b"+" in topic or b"#" in topic:
-                raise ValueError("topic: expected one without wildcards")
+                raise ValueError("topic: expected no wildcards")
             if len(payload) > _PAYLOAD:
-                raise ValueError("payload: expected at most 262144 bytes")
+                raise ValueError("payload: at most 262144 bytes")
             if qos not in (0, 1):
                 raise ValueError("qos: expected 0 or 1")
         size = 2 + len(topic) + 2 * qos + len(payload)
@@ -287,7 +288,7 @@ class Session:
         yield from self.sock.sending(head, b"", self.timeout)
         yield from self._answered(_SUBACK)
         if self.answer & 0xFF == _REFUSED:
-            raise RefusedError("subscribe: not a topic of this device", _REFUSED)
+            raise RefusedError("subscribe: not its own topic", _REFUSED)
         if topic not in self.topics:
             self.topics.append(topic)
 

@@ -72,7 +72,7 @@ failures = [0] * given["devices"]
 queue = [(random.getrandbits(20) % 1000, number) for number in range(given["devices"])]
 heapq.heapify(queue)
 if not given["jitter"]:
-    connection.random = Middle()
+    aliyun_iot.random = Middle()
 tries = [0] * given["seconds"]
 begun = [[] for _ in waits]
 online = []

@@ -56,4 +56,5 @@ def parse(data):
         raise ValueError("a secret that cannot be one")
 
 
-mutate.run(CORPUS, parse)
+if __name__ == "__main__":
+    mutate.run(CORPUS, parse)

@@ -1,8 +1,9 @@
 """main.py of a board that registers or connects many devices, one after the other.
 
-/tries.json holds {"do": "register" | "connect", "ms": [deadline of each try], "devices":
-[[DeviceName, DeviceSecret or null], ...], "then": what a connected one does: null, "wait" for
-messages until none comes, "linger" for longer than a deadline, "publish" with QoS 1, "subscribe"}.
+/tries.json holds {"do": "register" | "connect" | "rotate", "ms": [deadline of each try],
+"devices": [[DeviceName, DeviceSecret or null], ...], "then": what a connected one does: null,
+"wait" for messages until none comes, "linger" for longer than a deadline, "publish" with QoS 1,
+"subscribe"}.
 
 Each device makes as many tries as there are deadlines; every one prints a line `try {"device":,
 "error": type or null, "text":, "code":, "retry":, "ms":, "waited": ms of it in which it waited for
@@ -100,6 +101,8 @@ def one(do, device, then):
     try:
         if do == "register":
             device.register()
+        elif do == "rotate":
+            device.rotate()
         else:
             talk(device.connect(), then, got)
     except IotError as e:
@@ -129,6 +132,10 @@ def main():
             with open("/device.json", "w") as file:
                 json.dump({"deviceName": name, "deviceSecret": secret}, file)
         for ms in given["ms"]:
+            try:
+                os.remove("/place.json")  # what bootstrap told
+            except OSError:
+                pass
             Device.timeout = Session.timeout = Session.connect_timeout = ms
             told = one(given["do"], Device.load(name), given.get("then"))
             told["device"] = name

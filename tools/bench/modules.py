@@ -13,6 +13,7 @@ from pathlib import Path
 from tools.layout import PACKAGE
 
 GATEWAY = "gateway"
+MOVING = "moving"
 DIRECT = ("device", "network")
 """What main.py and boot.py name."""
 
@@ -45,10 +46,11 @@ def _imports(name: str, tree: ast.Module) -> Iterator[tuple[str, bool]]:
             isinstance(node, ast.Call)
             # A gateway's calls are phases, which share a beginning.
             and ast.unparse(node.func) in ("phase", "self._begin")
-            and isinstance(node.args[0], ast.Constant)
-            and isinstance(node.args[0].value, str)
         ):
-            yield str(node.args[0].value).rpartition(".")[0], True
+            what = node.args[0]  # a text, or one of two
+            for each in (what.body, what.orelse) if isinstance(what, ast.IfExp) else (what,):
+                if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                    yield each.value.rpartition(".")[0], True
 
 
 @functools.cache
@@ -76,8 +78,17 @@ def used_by(*names: str, without: tuple[str, ...] = ()) -> set[str]:
 
 
 def direct() -> list[str]:
-    """The modules that a direct device registered over HTTPS needs, boot.py's included."""
-    return sorted({"__init__"} | used_by(*DIRECT, without=("registration_mqtt",)))
+    """The modules that a direct device registered over HTTPS needs, boot.py's included.
+
+    Not those that only a device loads that opted in, or whose identity is refused.
+    """
+    without = ("registration_mqtt", *moving())
+    return sorted({"__init__"} | used_by(*DIRECT, without=without))
+
+
+def moving() -> list[str]:
+    """The modules of a device that may be moved: bootstrap, places, rotation."""
+    return sorted(name for name in sources() if name.split(".")[0] == MOVING)
 
 
 def gateway() -> list[str]:

@@ -1,4 +1,4 @@
-"""`python -m tools.faults exhaustive | fuzz | soak | fleet | report`."""
+"""`python -m tools.faults exhaustive | fuzz | soak | fleet | move | report`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ def main() -> int:
         command.add_argument("--seed", type=int, default=1)
         command.add_argument("--workers", type=int, default=workers, help="processes")
     commands.add_parser("fleet", help="a thousand devices powered on at once: a picture")
+    moving = commands.add_parser("move", help="a fleet is moved to another instance, with faults")
+    moving.add_argument("--boards", type=int, default=200)
+    moving.add_argument("--seed", type=int, default=1)
     commands.add_parser("report", help="write docs/reliability.md from what the others found")
     asked = parser.parse_args()
     if asked.command == "exhaustive":
@@ -44,6 +47,10 @@ def main() -> int:
         from tools.faults import fleet
 
         return fleet.run()
+    if asked.command == "move":
+        from tools.faults import fleet_move
+
+        return 0 if fleet_move.run(asked.boards, asked.seed) else 1
     from tools.faults import report
 
     return report.run()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -52,10 +52,14 @@ class Bench:
         behaviour: Behaviour | None = None,
         certificate: Certificate | None = None,
         database: Path | None = None,
+        instances: Sequence[str] = (),
     ) -> None:
         """folder: where the boards are kept."""
         self.platform = LocalPlatform(
-            behaviour=behaviour, certificate=certificate, database=database
+            behaviour=behaviour,
+            certificate=certificate,
+            database=database,
+            instances=instances,
         )
         self.secrets = Secrets()
         self.boards: list[WatchedBoard] = []

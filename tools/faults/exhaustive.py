@@ -7,15 +7,17 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from tools.faults import line_kills, network, power, session_long, session_matrix
+from tools.faults import line_kills, moving, network, power, session_long, session_matrix
 from tools.faults.bench import Bench
+from tools.faults.places import TwoPlaces
 from tools.faults.tally import Tally, keep
-from tools.faults.tries import EXCHANGES, Exchange
+from tools.faults.tries import EXCHANGES, MOVING, Exchange
 
 
 def _power(name: str) -> Tally:
-    scenario = next(each for each in power.SCENARIOS if each.name == name)
-    with tempfile.TemporaryDirectory() as folder, Bench(Path(folder)) as bench:
+    scenario = next(each for each in power.SCENARIOS + moving.SCENARIOS if each.name == name)
+    kind = TwoPlaces if scenario in moving.SCENARIOS else Bench
+    with tempfile.TemporaryDirectory() as folder, kind(Path(folder)) as bench:
         return power.cut_everywhere(bench, scenario, workers=2)
 
 
@@ -61,17 +63,21 @@ def _long(name: str) -> Tally:
         return session_long.long(bench, case)
 
 
+NO_SECRET: tuple[Exchange, ...] = ("connect", "bootstrap")
+"""Exchanges whose answer holds no secret that could be lost."""
+
+
 def run(workers: int = 2, only: str = "") -> bool:
     """All of it, a row printed as each is done, in the order of the table. False: a problem.
 
     only: just the jobs in whose name this is ("cut https"); their rows replace the older ones.
     """
     jobs: list[tuple[Callable[..., Tally], str | int]] = [
-        (_power, scenario.name) for scenario in power.SCENARIOS
+        (_power, scenario.name) for scenario in power.SCENARIOS + moving.SCENARIOS
     ]
     for work in (_cut, _reset, _stall, _slow):
-        jobs += [(work, exchange) for exchange in EXCHANGES]
-    jobs += [(_lost, exchange) for exchange in EXCHANGES if exchange != "connect"]
+        jobs += [(work, exchange) for exchange in EXCHANGES + MOVING]
+    jobs += [(_lost, exchange) for exchange in EXCHANGES + MOVING if exchange not in NO_SECRET]
     jobs.append((_killed, 50))
     jobs += [(_session, link) for link in session_matrix.LINKS]
     jobs += [(_long, case.name) for case in session_long.CASES]

@@ -18,6 +18,7 @@ KINDS = {
     "fuzz_http.py": "mutated HTTP answers",
     "fuzz_mqtt.py": "mutated MQTT streams",
     "fuzz_alink.py": "mutated replies about sub-devices",
+    "fuzz_bootstrap.py": "mutated answers of bootstrap",
 }
 FEWER = {"fuzz_alink.py": 20}
 """Kinds of which each case is a whole conversation: how many times fewer are tried."""

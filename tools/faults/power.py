@@ -53,7 +53,8 @@ class Scenario:
     judge: Callable[[Bench, Board], Iterator[str]]
 
 
-def _one_secret(bench: Bench, board: Board) -> Iterator[str]:
+def one_secret(bench: Bench, board: Board) -> Iterator[str]:
+    """What is wrong with the identity on a board's flash."""
     record = json.loads(board.read("/device.json") or b"{}")
     if "deviceToken" in record:
         clients = bench.platform.registry.clients(PRODUCT_KEY, board.mac)
@@ -137,12 +138,12 @@ def wrong_subdevices(bench: Bench, board: Board) -> Iterator[str]:
 
 
 def _subdevices_stored(bench: Bench, board: Board) -> Iterator[str]:
-    yield from _one_secret(bench, board)
+    yield from one_secret(bench, board)
     yield from wrong_subdevices(bench, board)
 
 
 def _forgotten(bench: Bench, board: Board) -> Iterator[str]:
-    yield from _one_secret(bench, board)
+    yield from one_secret(bench, board)
     product = json.loads(board.read("/product.json") or b"{}")
     if "productSecret" in product or "forgetProductSecret" in product:
         yield "product.json still has the ProductSecret, or the wish to forget it"
@@ -150,14 +151,14 @@ def _forgotten(bench: Bench, board: Board) -> Iterator[str]:
         yield "product.json is damaged"
 
 
-FIRST_BOOT = Scenario("first boot", CONNECTED, _first_boot, _one_secret)
+FIRST_BOOT = Scenario("first boot", CONNECTED, _first_boot, one_secret)
 MQTT_FIRST_BOOT = Scenario(
     "first boot, registration over MQTT without pre-registration",
     CONNECTED,
     lambda bench: _first_boot(bench, registration="mqtt-free"),
-    _one_secret,
+    one_secret,
 )
-REPLACING = Scenario("replacing a refused secret", CONNECTED, _replacing, _one_secret)
+REPLACING = Scenario("replacing a refused secret", CONNECTED, _replacing, one_secret)
 SUBDEVICES_STORED = Scenario(
     "storing sub-devices",
     SUBDEVICES_ONLINE,

@@ -14,7 +14,10 @@ END = "<!-- end -->"
 _COMMANDS = {
     "faults": "Exhaustive sets (`make faults`)",
     "fuzz": "Mutated input (`make fuzz`)",
+    "move": "A fleet moved to another instance (`make fleet`)",
 }
+_SOAK = "Soak (`make soak`)"
+_FLEET = "Fleet restart (`make fleet`)"
 
 
 def _day(content: dict[str, Any]) -> str:
@@ -49,36 +52,49 @@ def _soak(facts: dict[str, Any]) -> list[str]:
     ]
 
 
-def tables() -> str:
-    """All tables, for those commands that have been run. Raises ValueError when none has."""
-    parts: list[str] = []
+def _sections(text: str) -> dict[str, str]:
+    """The tables in the document: title without the date -> all of it."""
+    found = {}
+    for part in text.split("### ")[1:]:
+        found[part.partition("\n")[0].rpartition(",")[0]] = "### " + part.strip() + "\n"
+    return found
+
+
+def tables(older: str = "") -> str:
+    """All tables: new ones for those commands that have been run here, the others as they were.
+
+    older: the tables so far. Raises ValueError when no command has been run.
+    """
+    new: dict[str, str] = {}
+
+    def add(title: str, content: dict[str, Any], lines: list[str]) -> None:
+        new[title] = "\n".join([f"### {title}, {_day(content)}", "", *lines, ""])
+
     for command, title in _COMMANDS.items():
-        content = kept(command)
-        if content is not None:
-            parts += [f"### {title}, {_day(content)}", "", *_rows(content), ""]
-    content = kept("soak")
-    if content is not None:
-        parts += [f"### Soak (`make soak`), {_day(content)}", "", *_soak(content["facts"]), ""]
-    content = kept("fleet")
-    if content is not None:
-        parts += [f"### Fleet restart (`make fleet`), {_day(content)}", ""]
-        parts += [f"- {title}: {said}." for title, said in content["facts"].items()]
-        parts.append("")
-    if not parts:
+        if (content := kept(command)) is not None:
+            add(title, content, _rows(content))
+    if (content := kept("soak")) is not None:
+        add(_SOAK, content, _soak(content["facts"]))
+    if (content := kept("fleet")) is not None:
+        add(_FLEET, content, [f"- {what}: {said}." for what, said in content["facts"].items()])
+    if not new:
         raise ValueError("nothing to report: run make faults, make fuzz or make soak before")
-    return "\n".join(parts)
+    found = _sections(older) | new
+    return "\n".join(
+        found[title] for title in [*_COMMANDS.values(), _SOAK, _FLEET] if title in found
+    )
 
 
 def run() -> int:
     """Put the tables between the marks in the document."""
     text = DOCUMENT.read_text("utf-8")
     before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    older, end, after = rest.partition(END)
     if not begin or not end:
         print(f"{DOCUMENT}: the marks are missing: {BEGIN} ... {END}")
         return 1
     try:
-        written = tables()
+        written = tables(older)
     except ValueError as error:
         print(error)
         return 1

@@ -13,13 +13,17 @@ from tools.faults.bench import PRODUCT_KEY, Bench, script
 from tools.faults.proxy import Fault, Passed, Proxy
 from tools.faults.tally import Tally
 
-Exchange = Literal["https", "mqtt", "mqtt-free", "connect"]
+Exchange = Literal["https", "mqtt", "mqtt-free", "connect", "rotate", "bootstrap"]
 EXCHANGES: tuple[Exchange, ...] = ("https", "mqtt", "mqtt-free", "connect")
+MOVING: tuple[Exchange, ...] = ("rotate", "bootstrap")
+"""Exchanges of a device that is moved, or changes its secret."""
 TITLES: dict[Exchange, str] = {
     "https": "HTTPS registration",
     "mqtt": "MQTT registration",
     "mqtt-free": "MQTT registration without pre-registration",
     "connect": "MQTT connect",
+    "rotate": "rotation of a DeviceSecret",
+    "bootstrap": "bootstrap, then a connect",
 }
 PATIENT_MS = 60_000
 """A deadline that no host is too busy to keep, for tries that nothing delays."""
@@ -60,7 +64,8 @@ class Tries:
         self.bench = bench
         self.exchange = exchange
         platform = bench.platform
-        own = platform.https_port if exchange == "https" else platform.mqtt_tls_port
+        https = exchange in ("https", *MOVING)
+        own = platform.https_port if https else platform.mqtt_tls_port
         self.proxy = Proxy(port or own)
         self.grown = 0
         """Bytes by which the board's heap grew from its first device to its last."""
@@ -94,17 +99,25 @@ class Tries:
         """
         tries = len(plans[0])
         names = self.bench.devices(len(plans))
-        connect = self.exchange == "connect"
+        exchange = self.exchange
+        connect = exchange in ("connect", "bootstrap")
         given = {
-            "do": "connect" if connect else "register",
+            "do": "connect" if connect else "rotate" if exchange == "rotate" else "register",
             "ms": [ms] * (tries - 1) + [PATIENT_MS if tries > 1 else ms],
             "then": then,
-            "devices": [[n, self.bench.secret_of(n) if connect else None] for n in names],
+            "devices": [
+                [n, self.bench.secret_of(n) if connect or exchange == "rotate" else None]
+                for n in names
+            ],
         }
-        ports = {"registerPort": self.proxy.port, "mqttPort": self.proxy.port}
-        way = {} if connect else {"registration": self.exchange}
+        way: dict[str, Any] = {"registerPort": self.proxy.port, "mqttPort": self.proxy.port}
+        if exchange == "bootstrap":
+            endpoint = f"localhost:{self.proxy.port}"
+            way = {"bootstrap": True, "bootstrapHost": endpoint}
+        elif exchange not in ("connect", "rotate"):
+            way["registration"] = exchange
         image = self.bench.image(
-            self.bench.product(**(ports | way | product)),
+            self.bench.product(**(way | product)),
             main=script("tries.py"),
             files={"/tries.json": json.dumps(given)},
         )
@@ -131,6 +144,10 @@ class Tries:
     ) -> None:
         """Check one device: a typed error in time, or success; then success, and one secret."""
         first, last = tried[0], tried[-1]
+        if self.exchange == "bootstrap":
+            ms *= 2  # a question, then a connect
+            if first.error:
+                tally.problem(f"{case}: bootstrap keeps it offline: {first.error}: {first.text}")
         if first.error and not first.retry:
             tally.problem(f"{case}: {first.error} is not to be retried: {first.text}")
         if first.waited > ms or first.ms > ms + _HUNG_MS:

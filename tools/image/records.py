@@ -37,6 +37,8 @@ DEVICE = {
     "deviceSecret": str,
     "clientId": str,
     "deviceToken": str,
+    "oldSecret": str,
+    "place": str,
     "check": str,
 }
 WIFI = {"ssid": str, "password": str, "networks": list, "ntpHost": str}
@@ -149,13 +151,13 @@ class Field:
 
     def wrong(self, value: object) -> str | None:
         """What was expected, None if the value is good."""
-        if self.kind == "truth":
+        if self.kind == "bool":
             return None if isinstance(value, bool) else "expected true or false"
         if "|" in self.kind:
             choices = self.kind.split("|")
             good = not isinstance(value, bool) and str(value).lower() in choices
             return None if good else f"expected {' or '.join(choices)}"
-        if self.kind == "number":
+        if self.kind == "int":
             good = type(value) is int and self.least <= value <= self.most
             return None if good else f"expected a whole number, {self.least} to {self.most}"
         if not isinstance(value, str):
@@ -196,6 +198,10 @@ def check_product(record: Mapping[str, Any], file: str = "product.json") -> None
         _check_secret(file, "productSecret", record["productSecret"])
     for field in ("registerHost", "mqttHost"):
         _check_host(file, field, record)
+    _check_endpoint(file, "bootstrapHost", record.get("bootstrapHost", "x"), "host or host:port")
+    for spare in record.get("spares", "").split():
+        if not _is_port(spare):
+            _check_endpoint(file, "spares", spare, "ports, or host:port to register at")
     for field in ("region", "instanceId"):
         if field in record and not _LABEL.fullmatch(record[field]):
             raise _fail(
@@ -310,6 +316,16 @@ def _check_host(file: str, field: str, record: Mapping[str, Any]) -> None:
         raise _fail(
             file, field, "expected a host name alone: no https://, no port, no path, no blank"
         )
+
+
+def _is_port(text: str) -> bool:
+    return re.fullmatch("[0-9]{1,5}", text) is not None and 0 < int(text) < 65536
+
+
+def _check_endpoint(file: str, field: str, value: str, expected: str) -> None:
+    host, colon, port = value.partition(":")
+    if not _HOST.fullmatch(host) or host.isdigit() or (colon and not _is_port(port)):
+        raise _fail(file, field, f"expected {expected}")
 
 
 def _check_name(file: str, field: str, value: str) -> None:

@@ -20,7 +20,7 @@ TYPINGS = ROOT / "typings" / "aliyun_iot"
 INTERNAL = {
     "aliyun_iot": {"frozen", "loads", "log"},
     "aliyun_iot.aio": {"Session.drive"},
-    "aliyun_iot.device": {"Device.connected", "Device.missed", "Device.prepare"},
+    "aliyun_iot.device": {"Device.connected", "Device.prepare"},
     "aliyun_iot.gateway": {"Gateway.marks", "drop"},
     "aliyun_iot.hmac": set[str](),
     "aliyun_iot.session": {

@@ -1,6 +1,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from .device import Device
+
 Payload = str | bytes | bytearray | memoryview
 Topic = str | bytes
 
@@ -20,6 +22,8 @@ class Session:
     """What is subscribed, and subscribed again by each connect."""
     kicked: bool
     """Whether another connection of this identity ended this one."""
+    device: Device
+    """The Device whose session it is, if `Device.connect` or `run` made it."""
     given_up: tuple[bytes, bytes] | None
     """(topic, payload) of a QoS 1 message that was tried three times in vain, or None."""
 

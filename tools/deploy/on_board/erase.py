@@ -14,6 +14,8 @@ def remove(path):
     print('@@"' + path + '"')
 
 
+remove("/place.json.new")
+remove("/place.json")
 remove("/device.json.new")
 remove("/device.json")
 try:

@@ -3,7 +3,7 @@ import json
 import os
 from binascii import crc32
 
-_SECRET = ("productSecret", "deviceSecret", "deviceToken", "password")
+_SECRET = ("productSecret", "deviceSecret", "deviceToken", "oldSecret", "password")
 
 
 def say(kind, value):

@@ -1,0 +1,47 @@
+"""Takes the platform's notice to ask bootstrap again, and has a session end."""
+
+from .. import NetworkError, log
+from .bootstrap import is_object, member
+
+
+def reply(topic, payload):
+    """The answer to a notice, topic and payload, bytes both; None where it asks for nothing.
+
+    As the C SDK 4 does, `cmd` counts wherever it stands; 0 is the only one known.
+    """
+    if not is_object(payload) or member(payload, b"cmd") != b"0":
+        return None
+    number = member(payload, b"id") or b"0"
+    if len(number) > 32 or b"\\" in number or min(number) < 32 or max(number) > 126:
+        number = b"0"
+    return topic + b"_reply", b'{"id":"' + number + b'","code":200,"data":{}}'
+
+
+def take(device, payload):
+    """Answer a notice, and have the session end once the answer has left."""
+    session = device.session
+    topic = session.topic("thing/bootstrap/notify").encode()
+    answer = reply(topic, payload)
+    if not answer:
+        session.inbox.append((topic, payload))  # the application may know what it means
+        session._pids.append(b"")
+        return
+    topic, payload = answer
+    # With the acknowledgements, which leave before anything else.
+    head = session._begin(0x30, 2 + len(topic) + len(payload))
+    session._acks = bytes(head) + len(topic).to_bytes(2, "big") + topic + payload
+    device.places["ask"] = True
+    log("told to ask bootstrap again")
+    leave(session)
+
+
+def leave(session):
+    """Have a connection end with what it sends next, whoever sends it."""
+    wire = session.sock
+    send = wire.sending
+
+    def last(data, rest=b"", timeout=10000):
+        yield from send(data, rest, timeout)
+        raise NetworkError("connecting elsewhere")
+
+    wire.sending = last

@@ -1,0 +1,65 @@
+"""Another place by hand: product.json is rewritten, the identity stays."""
+
+from .. import ConfigError, json, loads, machine, phase
+
+_FIELDS = ("instanceId", "mqttHost", "region", "mqttPort")
+
+
+def _read():
+    try:
+        with open("/product.json", "rb") as file:
+            fields = loads(file.read())
+    except OSError:
+        return {}
+    except (ValueError, UnicodeError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise ConfigError("product.json: not a JSON object")
+    return fields
+
+
+def relocate(device, wanted):
+    """See `Device.relocate`. wanted: fields of product.json."""
+    from .bootstrap import is_host
+
+    if not wanted:
+        raise ConfigError("relocate: expected instanceId, region, mqttHost or mqttPort")
+    for name in wanted:
+        if name not in _FIELDS:
+            raise ConfigError("relocate: {}: not a field that tells the place".format(name))
+        if name != "mqttPort" and isinstance(wanted[name], str) and not is_host(wanted[name]):
+            raise ConfigError("product.json: {}: expected a part of a host name".format(name))
+    before = device.settings()
+    fields = _read()
+    old = dict(fields)
+    if "productKey" not in fields:
+        fields["productKey"] = device.record["productKey"]
+    if [name for name in _FIELDS[:3] if name in wanted]:
+        for name in _FIELDS[:2]:  # of these one alone tells the host
+            fields.pop(name, None)
+    for name in wanted:
+        fields.pop(name, None)
+        if wanted[name] is not None:
+            fields[name] = wanted[name]
+    checked = dict(fields)
+    if device.name:
+        checked["deviceName"] = device.name
+    product = phase("identity.product", checked, machine.unique_id())
+    if fields == old:
+        return
+    phase("moving.adopt", device)
+    record = device.record
+    from ..records import replace, save
+
+    if record and "place" not in record:
+        record = dict(record)
+        record["place"] = before["place"]
+        save("/device.json", record)  # first: from here on it is known where it was good
+        device.record = record
+    replace("/product.json", json.dumps(fields).encode())
+    device.product = product
+    device.packet = None
+    session = device.session
+    if session and session.sock:
+        session._acks += b"\xc0\x00"  # a ping: something to send
+        phase("moving.asked.leave", session)

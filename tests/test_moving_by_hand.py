@@ -1,0 +1,252 @@
+"""A device moved by hand: product.json names another place, the identity stays the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from tools.board import Board
+from tools.faults.bench import CONNECTED, PRODUCT_KEY
+from tools.faults.places import NEW, OLD, TwoPlaces
+from tools.image import RecordError
+from tools.image.records import check_product
+
+GUARD = 90  # seconds after which it hangs, however busy the host
+NOWHERE = {"instanceId": None, "mqttHost": "nowhere.invalid"}
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoPlaces]:
+    with TwoPlaces(tmp_path_factory.mktemp("bench")) as running:
+        yield running
+
+
+def boot(board: Board, until: str = CONNECTED) -> str:
+    result = board.boot(until, GUARD)
+    assert result.ending == "until", result.output
+    return result.output
+
+
+def registered(bench: TwoPlaces, main: str | None = None, **product: Any) -> Board:
+    board = bench.board(bench.image(bench.product(**product)))
+    boot(board)
+    if main is not None:
+        board.write("/main.py", main.encode())
+    return board
+
+
+def deploy(bench: TwoPlaces, board: Board, fields: Mapping[str, Any]) -> None:
+    """Put a product.json on the board that names another place."""
+    board.write("/product.json", json.dumps(bench.product(**fields)).encode())
+
+
+def place_of(board: Board) -> str:
+    return str(json.loads(board.read("/device.json") or b"")["place"])
+
+
+def same_identity(bench: TwoPlaces, board: Board) -> bool:
+    return bench.registrations(board) == 1 and bench.stored_secret(board) == bench.secret_of(
+        board.mac
+    )
+
+
+def test_device_json_keeps_the_place_where_it_was_registered(bench: TwoPlaces) -> None:
+    board = registered(bench)
+    assert place_of(board) == f"None {OLD} cn-shanghai {bench.old.mqtt_tls_port}"
+    assert board.boot(CONNECTED, GUARD).flash_operations == 0
+
+
+def test_the_same_identity_connects_at_another_place_which_is_then_the_good_one(
+    bench: TwoPlaces,
+) -> None:
+    board = registered(bench)
+    bench.move(board)
+    deploy(bench, board, bench.at_new)
+    boot(board)
+    assert bench.connects(board) == [OLD, NEW]
+    assert place_of(board).split(" ")[1] == NEW
+    assert board.boot(CONNECTED, GUARD).flash_operations == 0
+    assert same_identity(bench, board)
+
+
+@pytest.mark.parametrize("code", [1, 2, 4, 5])
+def test_refused_at_the_new_place_it_is_back_at_the_old_one_and_never_registers(
+    bench: TwoPlaces, code: int
+) -> None:
+    board = registered(bench)
+    deploy(bench, board, bench.at_new)
+    bench.platform.behaviour.wrong_instance_connack = code
+    try:
+        output = boot(board)
+    finally:
+        bench.platform.behaviour.wrong_instance_connack = 4
+    assert bench.connects(board) == [OLD, OLD], output
+    assert bench.connects(board, code) == [NEW]
+    assert same_identity(bench, board)
+    assert len(bench.platform.record.events("register", PRODUCT_KEY, board.mac)) == 1
+    assert place_of(board).split(" ")[1] == OLD
+
+
+def test_a_place_that_is_not_there_leads_back_to_the_old_one(bench: TwoPlaces) -> None:
+    board = registered(bench)
+    deploy(bench, board, NOWHERE)
+    assert "no address found for nowhere.invalid" in boot(with_names(board))
+    assert bench.connects(board) == [OLD, OLD]
+    assert same_identity(bench, board)
+
+
+def with_names(board: Board) -> Board:
+    """The board, which no longer finds every name."""
+    old = f"{OLD}.mqtt.iothub.aliyuncs.com"
+    board.resolve = {
+        old + name[1:] if name.startswith("*:") else "localhost": address
+        for name, address in board.resolve.items()
+    }
+    return board
+
+
+def test_a_board_at_the_old_place_goes_to_the_new_one_when_it_is_moved_at_last(
+    bench: TwoPlaces,
+) -> None:
+    board = registered(bench)
+    deploy(bench, board, bench.at_new)
+    with board.power_on() as session:
+        assert session.wait(CONNECTED, GUARD) == "until", session.output
+        assert bench.connects(board) == [OLD, OLD]
+        bench.move(board)
+        bench.platform.disconnect(PRODUCT_KEY, board.mac)
+        assert session.wait(CONNECTED, GUARD, session.matched) == "until", session.output
+    assert bench.connects(board)[-1] == NEW
+    assert same_identity(bench, board)
+    assert len(bench.platform.record.events("register", PRODUCT_KEY, board.mac)) == 1
+
+
+def test_an_identity_that_every_place_refuses_is_registered_again(bench: TwoPlaces) -> None:
+    board = registered(bench)
+    deploy(bench, board, bench.at_new)
+    bench.platform.delete(PRODUCT_KEY, board.mac)
+    bench.platform.registry.add_device(PRODUCT_KEY, board.mac)
+    bench.move(board)
+    boot(board)
+    assert bench.connects(board, 4) == [NEW, OLD]
+    assert bench.connects(board) == [OLD, NEW]
+    assert bench.registrations(board) == 2
+    assert bench.stored_secret(board) == bench.secret_of(board.mac)
+    assert place_of(board).split(" ")[1] == NEW
+
+
+def test_a_product_json_that_is_damaged_leaves_the_board_where_it_was(bench: TwoPlaces) -> None:
+    board = registered(bench)
+    board.write("/product.json", b"{")
+    assert "going on with device.json" in boot(board)
+    assert bench.connects(board) == [OLD, OLD]
+
+
+RELOCATING = """
+from aliyun_iot import ConfigError, device
+import json
+def on_connect(session):
+    print('at', session.server)
+def on_message(session, topic, payload):
+    try:
+        session.device.relocate(**json.loads(payload))
+    except ConfigError as e:
+        print('not moved:', e)
+device.run(on_connect, on_message)
+"""
+
+
+def tell(bench: TwoPlaces, board: Board, fields: Mapping[str, Any]) -> None:
+    topic = f"/sys/{PRODUCT_KEY}/{board.mac}/user/get"
+    assert bench.platform.publish(PRODUCT_KEY, board.mac, topic, json.dumps(fields).encode())
+
+
+def test_an_application_relocates_its_device(bench: TwoPlaces) -> None:
+    board = registered(bench, RELOCATING)
+    with board.power_on() as session:
+        assert session.wait(f"at {bench.old.host}", GUARD) == "until", session.output
+        bench.move(board)
+        tell(bench, board, bench.at_new)
+        assert session.wait(f"at {bench.new.host}", GUARD) == "until", session.output
+    assert bench.connects(board, 4) == []
+    product = json.loads(board.read("/product.json") or b"")
+    assert product == bench.product(**bench.at_new)
+    assert board.boot(CONNECTED, GUARD).flash_operations == 0
+    assert same_identity(bench, board)
+
+
+def test_a_relocation_to_where_the_identity_is_refused_leads_back(bench: TwoPlaces) -> None:
+    board = registered(bench, RELOCATING)
+    with board.power_on() as session:
+        assert session.wait(f"at {bench.old.host}", GUARD) == "until", session.output
+        tell(bench, board, bench.at_new)
+        assert session.wait(f"at {bench.old.host}", GUARD, session.matched) == "until"
+    assert bench.connects(board, 4) == [NEW]
+    assert same_identity(bench, board)
+
+
+def test_a_relocation_by_host_replaces_the_instance_and_back(bench: TwoPlaces) -> None:
+    board = registered(bench, RELOCATING)
+    with board.power_on() as session:
+        assert session.wait(f"at {bench.old.host}", GUARD) == "until", session.output
+        for host in ("localhost", bench.old.host):
+            tell(bench, board, {"mqttHost": host})
+            assert session.wait(f"at {host}", GUARD, session.matched) == "until", session.output
+    assert json.loads(board.read("/product.json") or b"")["mqttHost"] == bench.old.host
+
+
+def test_an_identity_of_the_factory_learns_its_old_place_before_it_is_relocated(
+    bench: TwoPlaces,
+) -> None:
+    board = bench.board(bench.image(bench.product(productSecret=None), main=RELOCATING))
+    secret = bench.secret_of(board.mac)
+    device = {"productKey": PRODUCT_KEY, "deviceName": board.mac, "deviceSecret": secret}
+    board.write("/device.json", json.dumps(device).encode())
+    with board.power_on() as session:
+        assert session.wait(f"at {bench.old.host}", GUARD) == "until", session.output
+        tell(bench, board, bench.at_new)
+        assert session.wait(f"at {bench.old.host}", GUARD, session.matched) == "until"
+    assert bench.connects(board, 4) == [NEW]
+    assert place_of(board).split(" ")[1] == OLD
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"mqttHost": "https://host"}, "product.json: mqttHost: expected a part of a host name"),
+        ({"instanceId": "iot 1"}, "product.json: instanceId: expected a part of a host name"),
+        ({"mqttPort": 65536}, "product.json: mqttPort: expected 1 to 65535 as a number"),
+        ({"mqttPort": "443"}, "product.json: mqttPort: expected 1 to 65535 as a number"),
+        ({"registerHost": "x"}, "relocate: registerHost: not a field that tells the place"),
+        ({}, "relocate: expected instanceId, region, mqttHost or mqttPort"),
+    ],
+)
+def test_a_wrong_place_is_refused_and_nothing_changes(
+    bench: TwoPlaces, fields: Mapping[str, Any], said: str
+) -> None:
+    board = registered(bench, RELOCATING)
+    before = board.read("/product.json")
+    with board.power_on() as session:
+        assert session.wait(f"at {bench.old.host}", GUARD) == "until", session.output
+        tell(bench, board, fields)
+        assert session.wait("not moved: " + said, GUARD) == "until", session.output
+    assert board.read("/product.json") == before
+
+
+def test_a_field_of_moving_that_is_wrong_is_said_before_it_is_burned() -> None:
+    product = {"productKey": PRODUCT_KEY, "productSecret": "x"}
+    good = {"bootstrap": True, "bootstrapHost": "localhost:8443", "spares": "8883 host.test:443 1"}
+    check_product({**product, **good})
+    for field, value, expected in (
+        ("bootstrap", "yes", "expected true or false"),
+        ("bootstrapHost", "https://host", "expected host or host:port"),
+        ("bootstrapHost", "host:0", "expected host or host:port"),
+        ("spares", "8883,443", "expected ports, or host:port"),
+        ("spares", "65536", "expected ports, or host:port"),
+        ("spares", "host:x", "expected ports, or host:port"),
+    ):
+        with pytest.raises(RecordError, match=f'"{field}": {expected}'):
+            check_product({**product, field: value})
