@@ -16,7 +16,7 @@ def phase(what, *args):
 
 aliyun_iot.phase = phase
 aliyun_iot.log_level = 0
-from aliyun_iot import connection, wire  # noqa: E402
+from aliyun_iot import wire  # noqa: E402
 from aliyun_iot.session import Session  # noqa: E402
 
 _OK = b"\x20\x02\0\0"
@@ -73,7 +73,7 @@ def opening(hold, *where):
     yield from ()
 
 
-connection.opening = opening
+wire.opening = opening
 session = Session("a1ExpAkj9Hi", "unit1", "localhost", 1883, 300, None)
 stream = b""
 
