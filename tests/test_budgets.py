@@ -10,13 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from tools.bench import flash, heap, wire
+from tools.bench import flash, heap, sessions, wire
 from tools.bench.budgets import BUDGETS
 from tools.bench.floors import mpy_parts
 from tools.bench.place import Flow, Place
 from tools.bench.relay import Relay, Total
 from tools.image import compile_source
 
+MESSAGES = [
+    "message.received.tcp.0.heap",
+    "message.received.tcp.1.heap",
+    "message.received.tls.0.heap",
+    "message.received.tls.1.heap",
+    "message.sent.tcp.0.heap",
+    "message.sent.tls.0.heap",
+]
 SUBDEVICES = [(1, "heap.gateway"), (30, "heap.gateway"), (65, "heap.gateway.2000")]
 
 
@@ -161,6 +169,16 @@ def test_a_later_boot_sends_few_tls_records(place: Place) -> None:
     total = wire.later_boot(place)
     assert total.handshakes == 1
     assert total.up.records <= limit("wire.records.later")
+
+
+def test_a_message_takes_little_heap(place: Place) -> None:
+    found = sessions.costs(place, 40, 2)
+    for name in MESSAGES:
+        _, way, transport, qos, _ = name.split(".")
+        ours, others = (
+            found[who, transport.upper(), way, int(qos)][1] for who in ("package", "umqtt")
+        )
+        assert 0 < ours <= limit(name) * others, (name, ours, others)
 
 
 def test_the_relay_counts_records_of_tls_only(place: Place) -> None:

@@ -14,6 +14,7 @@ _TOPIC = const(128)  # bytes; platform docs "Limits", as the two that follow
 _SLASHES = const(7)
 _PAYLOAD = const(262144)
 _TRIES = const(3)  # of a message with QoS 1
+_ACKS = const(60)  # bytes of PUBACKs that wait for what else arrives
 
 _CONNACK = const(0x2)
 _PUBLISH = const(0x3)
@@ -313,12 +314,13 @@ class Session:
                 return
             if not self.sock:
                 raise NetworkError("not connected")
-            if self.receive():
+            if len(self._acks) <= _ACKS and self.receive():
                 continue  # all that has arrived counts before anything is judged
             if self._acks:
                 acks = self._acks
                 self._acks = b""
                 yield from self.sock.sending(acks, b"", self.timeout)
+                continue
             if self._asked is not None:
                 self.due = self._patience(self._asked)
             elif self._left or self._start < self._end:  # inside a packet

@@ -106,6 +106,13 @@ BUDGETS: dict[str, Budget] = {
     ),
     "scale.failures": Budget("boards that fail to come online", "", 0, 0, tested=False),
     "scale.connects": Budget("connects of one board in a minute", "", 5, 5, tested=False),
+    # Allocated for each message, the collector off: the same anywhere, as ratios to umqtt.simple.
+    "message.received.tcp.0.heap": Budget("heap per message received, TCP, QoS 0", "x", 1.5, 1.2),
+    "message.received.tcp.1.heap": Budget("heap per message received, TCP, QoS 1", "x", 1.6, 1.2),
+    "message.received.tls.0.heap": Budget("heap per message received, TLS, QoS 0", "x", 1.5, 1.2),
+    "message.received.tls.1.heap": Budget("heap per message received, TLS, QoS 1", "x", 1.6, 1.2),
+    "message.sent.tcp.0.heap": Budget("heap per message sent, TCP, QoS 0", "x", 8, 2),
+    "message.sent.tls.0.heap": Budget("heap per message sent, TLS, QoS 0", "x", 8, 2),
     "load.share": Budget(
         "the local platform with 2,000 devices, a message a second each",
         "of a core",
