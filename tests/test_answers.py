@@ -228,7 +228,7 @@ MQTT: dict[str, Mqtt] = {
         "subscribe",
         Script([(0, OK), (0.1, b"\x90\x03\x00\x01\x80")], stay=True),
         "RefusedError",
-        "not a topic",
+        "not its own topic",
         [],
     ),
     "SUBACK of nothing": (
