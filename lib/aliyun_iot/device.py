@@ -24,9 +24,6 @@ from . import ConfigError, IotError, log, phase, time, time_is_set
 # grows it takes that memory, and never gives it back.
 _LITTLE = const(10000)
 
-# Bytes kept in one piece from the beginning, for the TLS socket of the first connection.
-_ROOM = const(560)
-
 
 class Device:
     """This board as a device of the platform. Make one with `Device.open()`."""
@@ -35,7 +32,6 @@ class Device:
 
     def __init__(self, device_name, product, record, context, untrusted):
         self.session = None
-        self.room = bytearray(_ROOM)
         self.feed = None  # called where writing the flash takes long, and in waits: see `run`
         self.record = record  # device certificate, or None: not registered
         self.name = device_name
@@ -144,7 +140,6 @@ class Device:
             name = self.record["deviceName"]
             self.session = Session(key, name, host, port, keepalive, context)
             self.session.device = self
-            self.room = None
         return self.session
 
     def connected(self):
