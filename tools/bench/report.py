@@ -112,10 +112,10 @@ def write(folder: Path, sections: Sequence[Section], seconds: float) -> Path:
         "Flash, wire and numbers of connects are the same wherever the versions are the same. A "
         "least heap varies by up to 0.75 wK from run to run, with the holes in the heap. Times "
         "depend on the machine and its load; compare their ratios.",
-        "What a figure is worth on a chip: flash reads most, for each stops both cores and a boot is "
-        "made of thousands; then the heap at the worst instant; the wire is the same there. "
-        "Milliseconds of a loopback come last: no time on this page was measured on hardware, where "
-        "flash, radio and a slower core decide.",
+        "What a figure is worth on a chip: flash reads most, for each stops both cores and a boot "
+        "is made of thousands; then the heap at the worst instant; the wire is the same there. "
+        "Milliseconds of a loopback come last: no time on this page was measured on hardware, "
+        "where flash, radio and a slower core decide.",
         _markdown(budgets(sections)),
         _PEERS.strip(),
         *map(_part, sections),
