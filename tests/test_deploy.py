@@ -18,7 +18,7 @@ from tools.board.serial_port import SerialPort, link
 from tools.deploy.ports import LISTING
 from tools.image import build_image, image_files
 from tools.image.gateway import without_gateway
-from tools.image.records import check_of
+from tools.image.records import check_of, with_check
 from tools.iot_platform import LocalPlatform
 
 SECRET = "deviceSecretThatMustNotShow"
@@ -56,7 +56,7 @@ def test_a_blank_board_gets_the_package_its_files_and_connects(
     assert f"connected as {MAC}" in run.output
     expected = without_gateway(image_files(product, wifi, roots=None))
     assert set(board.files()) == {*expected, "/roots/own.der", "/device.json"}
-    assert json.loads(board.read("/product.json") or b"") == product_of(platform)
+    assert json.loads(board.read("/product.json") or b"") == with_check(product_of(platform))
     secret = platform.registry.device(PRODUCT_KEY, MAC).device_secret
     for hidden in (PRODUCT_SECRET, WIFI["password"], secret):
         assert hidden not in run.output
@@ -188,7 +188,8 @@ def test_a_file_whose_text_is_a_secret_never_becomes_an_argument(
     done.set()
     watcher.join()
     assert status == 0, output
-    assert board.read("/product.json") == PRODUCT
+    written = json.loads(board.read("/product.json") or b"")
+    assert written == with_check(json.loads(PRODUCT))
     assert any(b"mpremote" in arguments for arguments in seen)
     assert not any(PRODUCT_SECRET.encode() in arguments for arguments in seen)
 

@@ -25,6 +25,7 @@ from tools.image import (
     stock_layout,
     write_file,
 )
+from tools.image.records import with_check
 from tools.layout import LIB, ROOT
 
 PRODUCT = {"productKey": "a1ExpAkj9Hi", "productSecret": "ffFnFlKQW3HYjjPR"}
@@ -50,7 +51,7 @@ def test_an_image_holds_scripts_library_roots_and_records() -> None:
     assert set(files) == (modules - gateway) | records | roots | {"/boot.py", "/main.py"}
     assert gateway < set(list_files(build_image(main="import aliyun_iot.gateway")))
     assert read_file(image, "/boot.py") == (ROOT / "boot.py").read_bytes()
-    assert json.loads(read_file(image, "/product.json") or b"") == PRODUCT
+    assert json.loads(read_file(image, "/product.json") or b"") == with_check(PRODUCT)
 
 
 def test_a_product_image_holds_no_device_certificate() -> None:
@@ -219,7 +220,8 @@ def test_the_command_writes_an_image(tmp_path: Path) -> None:
     assert "1536 blocks of 4096 bytes for offset 0x200000" in run.stdout
     assert "/lib/aliyun_iot/device.mpy" in run.stdout
     assert PRODUCT["productSecret"] not in run.stdout + run.stderr
-    assert read_file(target.read_bytes(), "/product.json") == product.read_bytes()
+    written = json.loads(read_file(target.read_bytes(), "/product.json") or b"")
+    assert written == with_check(json.loads(product.read_bytes()))
 
 
 def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from interpreters import needs_own
 
 from tools.faults.bench import CONNECTED, PRODUCT_KEY, WIFI, Bench
 from tools.faults.proxy import Fault
-from tools.image import build_image
+from tools.image import build_image, image_files
 
 GUARD = 60
 RELEASES = ["1.23.0", "1.25.0", "1.27.0", "1.28.0"]
@@ -119,3 +119,17 @@ def test_a_tls_connection_that_finds_no_memory_is_tried_again(
         assert session.wait("trying again", GUARD) == "until", session.output
         assert "out of memory" in session.output or "ENOMEM" in session.output, session.output
         assert session.wait(CONNECTED, GUARD, session.matched) == "until", session.output
+
+
+def test_a_product_json_of_the_tools_tells_that_it_is_damaged(bench: Bench) -> None:
+    """Whatever changed in it: its check covers all members, numbers too."""
+    roots = [bench.platform.ca_der]
+    product = bench.product(keepalive=1200)
+    whole = image_files(product, WIFI, roots=roots)["/product.json"]
+    damaged = whole.replace(b"1200", b"120")
+    assert whole != damaged
+    board = bench.board(build_image(damaged, WIFI, roots=roots, check=False))
+    output = board.boot("stopped: .*\n|" + CONNECTED, GUARD).output
+    assert "stopped: product.json: check: damaged (it does not match)" in output
+    board = bench.board(build_image(whole, WIFI, roots=roots, check=False))
+    assert board.boot(CONNECTED, GUARD).ending == "until"

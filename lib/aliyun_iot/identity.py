@@ -8,7 +8,7 @@ import tls
 from micropython import const
 
 from . import ConfigError, StoreError, TlsError, gc, loads, log, machine, os, phase
-from .records import is_device_name, is_product_key, is_secret, replace
+from .records import check, is_device_name, is_product_key, is_secret, replace
 from .records import load as load_record
 
 _PRODUCT = const("/product.json")
@@ -154,8 +154,11 @@ def _read_product(path, name):
         except OSError:
             data = _from_nvs(path)
         fields = loads(data)
-        if name and isinstance(fields, dict):
-            fields["deviceName"] = name
+        if isinstance(fields, dict):
+            if fields.pop("check", None) not in (None, check(fields)):
+                raise _wrong("check", "damaged (it does not match)")
+            if name:
+                fields["deviceName"] = name
         return product(fields, machine.unique_id()), None
     except (OSError, ImportError):
         problem = ConfigError("product.json: missing")

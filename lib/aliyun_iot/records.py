@@ -67,8 +67,9 @@ def joined(data):
         data = data[11:]
 
 
-def _check(record):
-    text = "".join([name + record[name] for name in sorted(record) if name != "check"])
+def check(record):
+    """The CRC-32 over all members of a record but its check: 8 lower-case hex digits."""
+    text = "".join([name + str(record[name]) for name in sorted(record) if name != "check"])
     return "{:08x}".format(binascii.crc32(text.encode()) & 0xFFFFFFFF)
 
 
@@ -109,7 +110,7 @@ def parse(data):
         # MicroPython's JSON takes names that are not text, too.
         if not isinstance(name, str) or not isinstance(record[name], str):
             return None, str(name)[:32] + ": expected text"
-    if record.get("check", None) not in (None, _check(record)):
+    if record.get("check", None) not in (None, check(record)):
         return None, "damaged (its check does not match)"
     return record, None
 
@@ -135,9 +136,9 @@ def load(path, judge):
 
 
 def save(path, record):
-    """Put `record` (dict of str to str) at `path`, with its check; see `replace`."""
+    """Put `record`, a dict, at `path`, with its check; see `replace`."""
     record = dict(record)
-    record["check"] = _check(record)
+    record["check"] = check(record)
     old = _read(path)[0]
     replace(path, json.dumps(record).encode())
     if old and not path.rfind("/"):

@@ -8,8 +8,8 @@ product.json that is whole, and the work is done again after the next connect.
 
 from micropython import const
 
-from . import StoreError, json, loads, log
-from .records import replace
+from . import StoreError, loads, log
+from .records import save
 
 _COMMITS = const(160)  # of 100 bytes: the log that small files lie in is rewritten several times
 
@@ -27,11 +27,11 @@ def product_secret(path, feed=None):
         if fields.pop("productSecret", None):
             # Without either of them, a board could not tell whether device.json is its own.
             fields.setdefault("deviceName", "mac")
-            replace(path, json.dumps(fields).encode())
+            save(path, fields)
         log("ProductSecret removed; writing over what is free on flash")
         _fill(path + ".new", feed)
         del fields["forgetProductSecret"]
-        replace(path, json.dumps(fields).encode())
+        save(path, fields)
     except (OSError, ValueError, KeyError, StoreError) as e:
         log("ProductSecret not forgotten yet:", e)
         return False

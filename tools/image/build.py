@@ -13,7 +13,15 @@ from tools.image.filesystem import make_image
 from tools.image.gateway import chosen
 from tools.image.layout import FlashLayout
 from tools.image.mpy import compile_source
-from tools.image.records import BOM, check_device, check_product, check_wifi, parse, plain
+from tools.image.records import (
+    BOM,
+    check_device,
+    check_product,
+    check_wifi,
+    parse,
+    plain,
+    with_check,
+)
 from tools.image.roots import load_root, shipped_roots
 from tools.layout import LIB, ROOT
 from tools.version import package_version
@@ -99,6 +107,8 @@ def image_files(
     ):
         if record is not None:
             content["/" + name] = _record(record, name, checker if check else None)
+    if check and product is not None:
+        content["/product.json"] = plain(with_check(json.loads(content["/product.json"])))
     stamp = {"time": build_time() if built is None else built, "version": package_version()}
     content["/build.json"] = json.dumps(stamp, separators=(",", ":")).encode()
     content = chosen(content, gateway)

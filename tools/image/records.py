@@ -186,7 +186,11 @@ def product_fields() -> dict[str, Field]:
 def check_product(record: Mapping[str, Any], file: str = "product.json") -> None:
     """Check a product certificate with its options. Raises RecordError."""
     fields = product_fields()
+    if "check" in record and record["check"] != check_of(record):
+        raise _fail(file, "check", "does not fit the other fields; take it out after a change")
     for field, value in record.items():
+        if field == "check":
+            continue
         if field not in fields:
             raise _unknown(file, field, fields)
         wrong = fields[field].wrong(value)
@@ -290,12 +294,17 @@ def check_wifi(record: Mapping[str, Any], file: str = "wifi.json") -> None:
 
 
 def check_of(record: Mapping[str, Any]) -> str:
-    """What `check` of a device certificate must be: CRC-32, 8 lower-case hex digits.
+    """What `check` of a certificate must be: CRC-32, 8 lower-case hex digits.
 
     Over the UTF-8 of all other members, sorted by name, names and values spliced.
     """
     text = "".join(name + str(record[name]) for name in sorted(record) if name != "check")
     return f"{binascii.crc32(text.encode()):08x}"
+
+
+def with_check(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record with its `check`, as the tools write it."""
+    return {**record, "check": check_of(record)}
 
 
 def _check_key(file: str, field: str, value: str) -> None:

@@ -1,6 +1,6 @@
 """Another place by hand: product.json is rewritten, the identity stays."""
 
-from .. import ConfigError, json, loads, machine, phase
+from .. import ConfigError, loads, machine, phase
 
 _FIELDS = ("instanceId", "mqttHost", "region", "mqttPort")
 
@@ -42,6 +42,7 @@ def relocate(device, wanted):
         if wanted[name] is not None:
             fields[name] = wanted[name]
     checked = dict(fields)
+    checked.pop("check", None)
     if device.name:
         checked["deviceName"] = device.name
     product = phase("identity.product", checked, machine.unique_id())
@@ -49,14 +50,14 @@ def relocate(device, wanted):
         return
     phase("moving.adopt", device)
     record = device.record
-    from ..records import replace, save
+    from ..records import save
 
     if record and "place" not in record:
         record = dict(record)
         record["place"] = before["place"]
         save("/device.json", record)  # first: from here on it is known where it was good
         device.record = record
-    replace("/product.json", json.dumps(fields).encode())
+    save("/product.json", fields)
     device.product = product
     device.packet = None
     session = device.session
