@@ -129,7 +129,7 @@ def test_before_1_26_the_file_system_is_the_partition_vfs(stock: Path, version: 
         assert layout == stock_layout(flash_size * MEGABYTE, version)
 
 
-@pytest.mark.parametrize("version", ["1.26.0", "1.27.0", "1.28.0"])
+@pytest.mark.parametrize("version", ["1.26.0", "1.27.0", "1.28.0", "1.29.0"])
 def test_from_1_26_on_the_file_system_is_the_rest_of_the_flash(stock: Path, version: str) -> None:
     firmware = read_firmware(variant(stock, version, version=version, vfs=False))
     for flash_size in (4, 8, 16):

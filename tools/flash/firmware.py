@@ -24,7 +24,7 @@ TABLE_SIZE = 0xC00
 CHIPS = {0: ("esp32", 0x1000), 2: ("esp32s2", 0x1000), 9: ("esp32s3", 0), 5: ("esp32c3", 0)}
 """Chip number in the header -> esptool's name, and the offset its firmware is written to."""
 OLDEST = (1, 23)
-NEWEST = (1, 28)
+NEWEST = (1, 29)
 """Versions whose layout is known and tested; a newer one gets a remark."""
 _ENTRY = struct.Struct("<2sBBII16sI")
 _ENTRY_MAGIC = b"\xaa\x50"

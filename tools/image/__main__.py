@@ -56,7 +56,7 @@ def image_parser(prog: str = "aliyun-iot image") -> argparse.ArgumentParser:
     add(
         "--firmware-version",
         metavar="VERSION",
-        default="1.28",
+        default="1.29",
         help="MicroPython, without --firmware; default: %(default)s",
     )
     add("--flash-size", metavar="SIZE", default="4MB", help="of the chip; default: %(default)s")

@@ -69,7 +69,7 @@ def parse_firmware(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def stock_layout(flash_size: int = 4 * MEBIBYTE, firmware: str = "1.28") -> FlashLayout:
+def stock_layout(flash_size: int = 4 * MEBIBYTE, firmware: str = "1.29") -> FlashLayout:
     """The layout of a stock firmware of 1.23 or later. Raises LayoutError.
 
     flash_size: of the chip, in bytes. firmware: MicroPython version.

@@ -58,7 +58,7 @@ def provision_parser(prog: str = "aliyun-iot provision") -> argparse.ArgumentPar
     add(
         "--firmware-version",
         metavar="VERSION",
-        default="1.28",
+        default="1.29",
         help="MicroPython of the boards, without --firmware; default: %(default)s",
     )
     add("--flash-size", metavar="SIZE", default="4MB", help="default: %(default)s")
