@@ -11,6 +11,7 @@ from tools.faults.bench import CONNECTED, PRODUCT_KEY, Bench
 from tools.faults.places import NEW, OLD, TwoPlaces
 from tools.faults.power import Scenario, one_secret
 from tools.image import BLOCK_SIZE, FlashLayout
+from tools.image.records import with_check
 
 _LAYOUT = FlashLayout(size=64 * BLOCK_SIZE)
 _ONLINE = r"online there\n"
@@ -90,7 +91,7 @@ def _relocated(bench: Bench, board: Board) -> Iterator[str]:
     two = _two(bench)
     if two.registrations(board) != 1:
         yield "it registered again"
-    if _record(board, "/product.json") != two.product(**two.at_new):
+    if _record(board, "/product.json") != with_check(two.product(**two.at_new)):
         yield "product.json does not tell the new place"
     if _record(board, "/device.json")["place"].split(" ")[1] != NEW:
         yield "device.json does not tell the new place"
