@@ -133,3 +133,13 @@ def test_a_product_json_of_the_tools_tells_that_it_is_damaged(bench: Bench) -> N
     assert "stopped: product.json: check: damaged (it does not match)" in output
     board = bench.board(build_image(whole, WIFI, roots=roots, check=False))
     assert board.boot(CONNECTED, GUARD).ending == "until"
+
+
+@pytest.mark.parametrize("content", [b'{1: "a", "productKey": "a1"}', b'{1: 2, "check": "0"}'])
+def test_a_product_json_with_a_name_that_is_no_text_is_refused(
+    bench: Bench, content: bytes
+) -> None:
+    """MicroPython's JSON takes such names."""
+    image = build_image(content, WIFI, roots=[bench.platform.ca_der], check=False)
+    output = bench.board(image).boot("stopped: .*\n|Traceback", GUARD).output
+    assert "stopped: product.json: " in output

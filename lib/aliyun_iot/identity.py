@@ -155,14 +155,15 @@ def _read_product(path, name):
             data = _from_nvs(path)
         fields = loads(data)
         if isinstance(fields, dict):
-            if fields.pop("check", None) not in (None, check(fields)):
+            told = fields.pop("check", None)
+            if told is not None and told != check(fields):
                 raise _wrong("check", "damaged (it does not match)")
             if name:
                 fields["deviceName"] = name
         return product(fields, machine.unique_id()), None
     except (OSError, ImportError):
         problem = ConfigError("product.json: missing")
-    except (ValueError, UnicodeError):
+    except (ValueError, UnicodeError, TypeError):  # TypeError: a name that is no text
         problem = ConfigError("product.json: not JSON, or not UTF-8")
     except ConfigError as e:
         problem = e
