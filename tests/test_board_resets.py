@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from tools.board import Board
+from tools.board.interpreter import Interpreter
 from tools.image import build_image
 
 
@@ -78,6 +80,28 @@ def test_ctrl_c_interrupts_a_sleep(tmp_path: Path) -> None:
         session.wait("busy", timeout=10)
         session.send("\x03")
         assert session.wait(timeout=10) == "repl"
+
+
+@pytest.mark.skipif("MICROPYTHON" in os.environ, reason="another interpreter raises it at once")
+def test_ctrl_c_as_main_py_ends_leaves_the_board_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host is slow between finding a program running and interrupting it."""
+
+    class SlowLook(Interpreter):
+        @property
+        def executing(self) -> bool:
+            found = super().executing
+            time.sleep(0.05)
+            return found
+
+    monkeypatch.setattr("tools.board.session.Interpreter", SlowLook)
+    board = make_board(tmp_path, main="import time\nprint('busy')\ntime.sleep_ms(20)")
+    with board.power_on() as session:
+        session.wait("busy", timeout=10)
+        session.send("\x03")
+        assert session.wait(timeout=10) == "repl"
+        assert session.repl("1 + 1") == "2\n"
 
 
 # --- resets

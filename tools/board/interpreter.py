@@ -229,11 +229,18 @@ class Interpreter:
         return bool(int(caught.split()[1], 16) >> (signal.SIGINT - 1) & 1)
 
     def interrupt(self) -> None:
-        """Ctrl-C."""
-        if self.executing:
-            os.kill(self._process.pid, self._ctrl_c)
-        else:
-            self.write(b"\x03")
+        """Ctrl-C. The process stands still meanwhile: at a prompt the signal would kill it."""
+        if self._process.poll() is not None:
+            return
+        os.kill(self._process.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        try:
+            if self.executing:
+                os.kill(self._process.pid, self._ctrl_c)
+            else:
+                self.write(b"\x03")
+        finally:
+            os.kill(self._process.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """Cut the power. Safe to call at any time and again."""

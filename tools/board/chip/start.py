@@ -49,12 +49,16 @@ def _run(name, namespace):
 
 def _sweep():
     """Soft reset: the heap is swept, which closes (and so commits) files that are still open."""
-    import __main__
+    while True:
+        try:
+            import __main__
 
-    __main__.__dict__.clear()
-    sys.modules.clear()
-    gc.collect()
-    link.die("soft")
+            __main__.__dict__.clear()
+            sys.modules.clear()
+            gc.collect()
+            link.die("soft")
+        except KeyboardInterrupt:  # typed just before; nothing is left to interrupt
+            pass
 
 
 def _mount(device):
@@ -172,20 +176,20 @@ def start(folder, control, rom, raw_repl, cut, when, bad, worn, shared, lenient,
     for name in ("start", "flash", "link"):
         sys.modules.pop(name, None)
     gc.collect()
-    try:
-        if link.shared:  # what the simulator needed for a moment, to start, is no peak
-            link.shared[4:8] = gc.mem_alloc().to_bytes(4, "little")
-        link.tell("heap %d" % gc.mem_alloc())  # from here on the host lets Ctrl-C through
-        if _run("boot.py", names) and not raw_repl:
-            _run("main.py", names)
-    except SystemExit:
-        _sweep()
-    except KeyboardInterrupt as e:  # between the scripts
-        sys.print_exception(e, _Traceback())
-    while True:
+    scripts = True
+    while True:  # one `try` around it all: Ctrl-C may come where a `try` has just been left
         try:
+            if scripts:
+                scripts = False
+                if link.shared:  # what the simulator needed for a moment, to start, is no peak
+                    link.shared[4:8] = gc.mem_alloc().to_bytes(4, "little")
+                link.tell("heap %d" % gc.mem_alloc())  # from here on the host lets Ctrl-C through
+                if _run("boot.py", names) and not raw_repl:
+                    _run("main.py", names)
             if raw_repl:
                 print("\x16\x16", end="")  # the host drops the friendly REPL that comes now
             return link.tell("repl")
-        except KeyboardInterrupt:
-            pass
+        except SystemExit:
+            _sweep()
+        except KeyboardInterrupt as e:  # outside of the scripts
+            sys.print_exception(e, _Traceback())
