@@ -11,6 +11,7 @@ import pytest
 from tools.board import Board
 from tools.faults.bench import CONNECTED, PRODUCT_KEY
 from tools.faults.places import NEW, OLD, TwoPlaces
+from tools.faults.proxy import Fault
 from tools.image import RecordError
 from tools.image.records import check_product, with_check
 
@@ -198,13 +199,68 @@ def test_a_relocation_by_host_replaces_the_instance_and_back(bench: TwoPlaces) -
     assert json.loads(board.read("/product.json") or b"")["mqttHost"] == bench.old.host
 
 
-def test_an_identity_of_the_factory_learns_its_old_place_before_it_is_relocated(
-    bench: TwoPlaces,
-) -> None:
-    board = bench.board(bench.image(bench.product(productSecret=None), main=RELOCATING))
+AIO = "import asyncio\nfrom aliyun_iot import aio\nasyncio.run(aio.run())"
+
+
+def of_the_factory(bench: TwoPlaces, **image: Any) -> Board:
+    """A board whose device.json was written by somebody else: it tells no place."""
+    board = bench.board(bench.image(bench.product(productSecret=None), **image))
     secret = bench.secret_of(board.mac)
     device = {"productKey": PRODUCT_KEY, "deviceName": board.mac, "deviceSecret": secret}
     board.write("/device.json", json.dumps(device).encode())
+    return board
+
+
+@pytest.mark.parametrize("main", [None, AIO], ids=["run", "coroutines"])
+def test_an_identity_of_the_factory_is_back_at_the_old_place_too(
+    bench: TwoPlaces, main: str | None
+) -> None:
+    board = of_the_factory(bench, **({"main": main} if main else {}))
+    boot(board)
+    assert place_of(board) == f"None {OLD} cn-shanghai {bench.old.mqtt_tls_port}"
+    assert board.boot(CONNECTED, GUARD).flash_operations == 0, "it is written down once"
+    deploy(bench, board, {**bench.at_new, "productSecret": None})
+    boot(board)
+    assert bench.connects(board) == [OLD, OLD, OLD]
+    assert bench.connects(board, 4) == [NEW]
+    bench.move(board)
+    boot(board)
+    assert bench.connects(board)[-1] == NEW
+    assert bench.registrations(board) == 0
+    assert bench.stored_secret(board) == bench.secret_of(board.mac)
+
+
+def test_an_identity_of_the_factory_learns_its_place_after_any_number_of_failures(
+    bench: TwoPlaces,
+) -> None:
+    board = of_the_factory(bench)
+    bench.mqtt.expect([Fault("cut", "down", 0), Fault("refuse"), Fault()])
+    output = boot(board)
+    assert output.count("trying again") == 2, output
+    assert place_of(board).split(" ")[1] == OLD
+
+
+def test_an_identity_alone_on_flash_learns_its_place_once(bench: TwoPlaces) -> None:
+    """Without product.json, where the defaults lead is where it is good."""
+    board = of_the_factory(bench)
+    product = board.read("/product.json")
+    board.write("/product.json", None)
+    default = f"{PRODUCT_KEY}.iot-as-mqtt.cn-shanghai.aliyuncs.com:443"
+    board.resolve = {default: f"127.0.0.1:{bench.mqtt.port}"} | dict(board.resolve)
+    boot(board)
+    assert place_of(board) == "None None cn-shanghai None"
+    assert board.boot(CONNECTED, GUARD).flash_operations == 0
+    assert product
+    deploy(bench, board, {**bench.at_new, "productSecret": None})
+    boot(board)
+    assert bench.connects(board) == [OLD, OLD, OLD]
+    assert bench.connects(board, 4) == [NEW]
+
+
+def test_an_identity_of_the_factory_learns_its_old_place_before_it_is_relocated(
+    bench: TwoPlaces,
+) -> None:
+    board = of_the_factory(bench, main=RELOCATING)
     with board.power_on() as session:
         assert session.wait(f"at {bench.old.host}", GUARD) == "until", session.output
         tell(bench, board, bench.at_new)

@@ -196,7 +196,7 @@ def load(kind, context, name):
         untrusted = e
     made = kind(name, fields, record, context, untrusted)
     at = fields["place"]
-    moved = record and record.get("place", at) != at
+    moved = record and record.get("place") != at
     if moved or fields.get("bootstrap") or fields.get("spares"):
         phase("moving.adopt", made)
     elif record:

@@ -15,7 +15,17 @@ whether to ask bootstrap before the next connect; "answers": how far it was aske
 
 from micropython import const
 
-from .. import ConfigError, IotError, RefusedError, StoreError, log, phase, time, time_is_set
+from .. import (
+    ConfigError,
+    IotError,
+    RefusedError,
+    StoreError,
+    log,
+    machine,
+    phase,
+    time,
+    time_is_set,
+)
 
 _ANSWER = const(5)  # failures to ask that count as an answer
 
@@ -233,7 +243,8 @@ def failed(device, e):
     if asked and not [door for door in needed if door not in state["refused"]]:
         device.asking = device.can_ask
     _begin(device, state)
-    if len(state["doors"]) == 1 and not _opted(state) and "oldSecret" not in device.record:
+    plain = len(state["doors"]) == 1 and "place" in device.record
+    if plain and not _opted(state) and "oldSecret" not in device.record:
         _plain(device)
 
 
@@ -250,8 +261,9 @@ def settle(device):
     state["answers"] = 0
     state["ask"] = state["old"] = False
     place = record.get("place")
-    if door == state["configured"] and state["place"]:
-        place = state["place"]
+    if door == state["configured"] and (state["place"] or not place):
+        # Without product.json it is where the defaults lead.
+        place = state["place"] or phase("identity.product", {}, machine.unique_id())["place"]
     elif door != _good(device, state):
         place = "{} None None {}".format(*door)
     elif place.endswith(" ?"):  # see `rotation`
