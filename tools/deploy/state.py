@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +18,14 @@ MPY_VERSION = 6
 
 @dataclass(frozen=True)
 class FileState:
-    """size: bytes. sha256: hex digits; None where it was not asked for."""
+    """size: bytes. sha256: hex digits; None where it was not asked for.
+
+    identity: as `identity_hash` gives it; None where it was not asked for, or is not whole.
+    """
 
     size: int
     sha256: str | None
+    identity: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,21 @@ class BoardState:
         return f"{name} {'.'.join(map(str, self.version))}"
 
 
-def read_state(remote: Mpremote, folders: Iterable[str], hashed: Iterable[str]) -> BoardState:
+def identity_hash(record: Mapping[str, str]) -> str:
+    """Tells a device certificate whoever wrote it: the board adds its place, and a check."""
+    own = sorted(name for name in record if name not in ("place", "check"))
+    text = "\n".join(f"{name}={record[name]}" for name in own)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_state(
+    remote: Mpremote,
+    folders: Iterable[str],
+    hashed: Iterable[str],
+    identities: Iterable[str] = (),
+) -> BoardState:
     """Ask the board. folders: to list, with all below them, of "/" only itself.
-    hashed: files, or whole folders, to hash.
+    hashed: files, or whole folders, to hash. identities: files that hold one, see `FileState`.
 
     Raises DeployError.
     """
@@ -62,14 +79,14 @@ def read_state(remote: Mpremote, folders: Iterable[str], hashed: Iterable[str]) 
     seen: set[str] = set()
     package: str | None = None
     ended = False
-    given = {"folders": list(folders), "hash": list(hashed)}
+    given = {"folders": list(folders), "hash": list(hashed), "identities": list(identities)}
     for kind, value in remote.ask("state", given):
         if kind == "firmware":
             firmware = value
         elif kind == "flash":
             flash = value
         elif kind == "file":
-            files[value[0]] = FileState(value[1], value[2])
+            files[value[0]] = FileState(*value[1:])
         elif kind == "folder":
             seen.add(value)
         elif kind == "package":

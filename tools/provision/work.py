@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from tools.deploy import (
     read_state,
     transfer,
 )
-from tools.deploy.plan import BUILD, FOLDERS, PACKAGE_FOLDER, ROOTS_FOLDER
+from tools.deploy.plan import BUILD, FOLDERS, IDENTITY, PACKAGE_FOLDER, ROOTS_FOLDER
+from tools.deploy.state import identity_hash
 from tools.image import package_version
 from tools.provision.assign import Assignment
 from tools.provision.errors import ProvisionError
@@ -68,7 +70,7 @@ class Outcome:
 
 def _read(remote: Mpremote, files: Mapping[str, bytes]) -> BoardState:
     hashed = {PACKAGE_FOLDER, ROOTS_FOLDER, DEVICE, SUCCESSOR, *files}
-    return read_state(remote, FOLDERS, sorted(hashed))
+    return read_state(remote, FOLDERS, sorted(hashed), IDENTITY)
 
 
 def provision(port: str, job: Job, assignment: Assignment, log: ResultLog, show: Show) -> Outcome:
@@ -144,7 +146,7 @@ def provision(port: str, job: Job, assignment: Assignment, log: ResultLog, show:
 def _plan(job: Job, state: BoardState, unit: Unit) -> Plan:
     """What the board lacks."""
     plan = make_plan(job.files, state)
-    if not job.unique or _holds(state, DEVICE, unit.device_json()):
+    if not job.unique or _is_units(state, DEVICE, unit):
         return plan
     return Plan({**plan.copy, DEVICE: unit.device_json()}, plan.remove, plan.kept)
 
@@ -154,13 +156,20 @@ def _holds(state: BoardState, path: str, content: bytes) -> bool:
     return found is not None and found.sha256 == hashlib.sha256(content).hexdigest()
 
 
+def _is_units(state: BoardState, path: str, unit: Unit) -> bool:
+    """Whether a record is the unit's, as it was written here or by the board since."""
+    found = state.files.get(path)
+    own = identity_hash(json.loads(unit.device_json()))
+    return _holds(state, path, unit.device_json()) or (found is not None and found.identity == own)
+
+
 def _refuse_other_identity(state: BoardState, own: Unit | None) -> None:
     """Raises ProvisionError where the board is somebody else already, before it takes a row."""
     for path in (DEVICE, SUCCESSOR):
         found = state.files.get(path)
         if found is None or not found.size:
             continue
-        if own is None or not _holds(state, path, own.device_json()):
+        if own is None or not _is_units(state, path, own):
             raise ProvisionError(
                 f"the board holds another identity ({path}); --replace overwrites it"
             )
@@ -168,8 +177,9 @@ def _refuse_other_identity(state: BoardState, own: Unit | None) -> None:
 
 def _compare(state: BoardState, job: Job, unit: Unit) -> None:
     """Everything on the flash against what it shall be. Raises ProvisionError."""
-    files = {**job.files, DEVICE: unit.device_json()} if job.unique else job.files
-    for path, content in files.items():
+    if job.unique and not _is_units(state, DEVICE, unit):
+        raise ProvisionError(f"{DEVICE}: reads back differently from what was written")
+    for path, content in job.files.items():
         dated = path == BUILD and path in state.files  # of an earlier copy of the same files
         if not dated and not _holds(state, path, content):
             raise ProvisionError(f"{path}: reads back differently from what was written")

@@ -1,5 +1,5 @@
 # Runs on the board: what firmware, which files. given: "folders" to list, with all below them (of
-# "/" only itself); files and folders to "hash".
+# "/" only itself); files and folders to "hash"; "identities", those of them that hold one.
 import gc
 import json
 import os
@@ -24,6 +24,27 @@ def sha256(path):
             if not count:
                 return binascii.hexlify(digest.digest()).decode()
             digest.update(memoryview(piece)[:count])
+
+
+def identity(path):
+    """SHA-256 of a whole record but for its place and check; None for anything else."""
+    import binascii
+    import hashlib
+
+    try:
+        with open(path) as file:
+            text = file.read(2000).rstrip()
+        record = dict(json.loads(text))
+        check = record.pop("check")
+        spliced = "".join([name + record[name] for name in sorted(record)])
+        # Firmware before 1.26 accepts JSON that is cut off.
+        if not text.endswith("}") or "{:08x}".format(binascii.crc32(spliced.encode())) != check:
+            return None
+        record.pop("place", None)
+        own = "\n".join([name + "=" + record[name] for name in sorted(record)])
+        return binascii.hexlify(hashlib.sha256(own.encode()).digest()).decode()
+    except (OSError, ValueError, UnicodeError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def firmware():
@@ -65,7 +86,8 @@ def look(folder, seen):
     for entry in entries:
         path = folder.rstrip("/") + "/" + entry[0]
         if entry[1] == 0x8000:
-            say("file", [path, entry[3], sha256(path) if wanted(path) else None])
+            own = identity(path) if path in given["identities"] else None  # noqa: F821
+            say("file", [path, entry[3], sha256(path) if wanted(path) else None, own])
         else:
             say("folder", path)
             if folder != "/":
