@@ -11,7 +11,7 @@ import pytest
 from tools.faults import fleet_move, moving, network, power
 from tools.faults.bench import Bench
 from tools.faults.places import TwoPlaces
-from tools.faults.tries import MOVING, Exchange
+from tools.faults.tries import BY_HAND, MOVING, Exchange
 
 SEED = 5
 
@@ -41,6 +41,18 @@ def test_a_connection_that_ends_at_any_byte_strands_nobody(
     assert tally.tried == 10
     tally = network.stalls(bench, exchange, every=1, most=4, seed=SEED)
     assert tally.problems == []
+
+
+@pytest.mark.parametrize("exchange", BY_HAND)
+def test_a_move_by_hand_whose_connect_ends_at_any_byte_is_made_again(
+    tmp_path: Path, exchange: Exchange
+) -> None:
+    with TwoPlaces(tmp_path) as two:
+        tally = network.cuts(two, exchange, "cut", most=10, seed=SEED)
+        assert tally.problems == []
+        assert tally.outcomes["NetworkError"] >= 8
+        tally = network.stalls(two, exchange, every=1, most=4, seed=SEED)
+        assert tally.problems == []
 
 
 def test_a_lost_answer_to_a_rotation_costs_no_identity(bench: Bench) -> None:

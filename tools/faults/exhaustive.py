@@ -11,7 +11,7 @@ from tools.faults import line_kills, moving, network, power, session_long, sessi
 from tools.faults.bench import Bench
 from tools.faults.places import TwoPlaces
 from tools.faults.tally import Tally, keep
-from tools.faults.tries import EXCHANGES, MOVING, Exchange
+from tools.faults.tries import BY_HAND, EXCHANGES, MOVING, Exchange
 
 
 def _power(name: str) -> Tally:
@@ -21,23 +21,27 @@ def _power(name: str) -> Tally:
         return power.cut_everywhere(bench, scenario, workers=2)
 
 
+def _bench(exchange: Exchange) -> type[Bench]:
+    return TwoPlaces if exchange in BY_HAND else Bench
+
+
 def _cut(exchange: Exchange) -> Tally:
-    with tempfile.TemporaryDirectory() as folder, Bench(Path(folder)) as bench:
+    with tempfile.TemporaryDirectory() as folder, _bench(exchange)(Path(folder)) as bench:
         return network.cuts(bench, exchange, "cut")
 
 
 def _reset(exchange: Exchange) -> Tally:
-    with tempfile.TemporaryDirectory() as folder, Bench(Path(folder)) as bench:
+    with tempfile.TemporaryDirectory() as folder, _bench(exchange)(Path(folder)) as bench:
         return network.cuts(bench, exchange, "reset")
 
 
 def _stall(exchange: Exchange) -> Tally:
-    with tempfile.TemporaryDirectory() as folder, Bench(Path(folder)) as bench:
+    with tempfile.TemporaryDirectory() as folder, _bench(exchange)(Path(folder)) as bench:
         return network.stalls(bench, exchange)
 
 
 def _slow(exchange: Exchange) -> Tally:
-    with tempfile.TemporaryDirectory() as folder, Bench(Path(folder)) as bench:
+    with tempfile.TemporaryDirectory() as folder, _bench(exchange)(Path(folder)) as bench:
         return network.slowness(bench, exchange)
 
 
@@ -76,7 +80,7 @@ def run(workers: int = 2, only: str = "") -> bool:
         (_power, scenario.name) for scenario in power.SCENARIOS + moving.SCENARIOS
     ]
     for work in (_cut, _reset, _stall, _slow):
-        jobs += [(work, exchange) for exchange in EXCHANGES + MOVING]
+        jobs += [(work, exchange) for exchange in EXCHANGES + MOVING + BY_HAND]
     jobs += [(_lost, exchange) for exchange in EXCHANGES + MOVING if exchange not in NO_SECRET]
     jobs.append((_killed, 50))
     jobs += [(_session, link) for link in session_matrix.LINKS]

@@ -50,6 +50,40 @@ def _registered(bench: Bench, product: dict[str, Any]) -> tuple[Board, set[str |
     return board, {bench.stored_secret(board)}
 
 
+def _of_the_factory(bench: Bench) -> tuple[Board, set[str | None]]:
+    """A board whose identity was written by somebody else, before its first connect."""
+    board = bench.board(bench.image(bench.product(productSecret=None), layout=_LAYOUT))
+    secret = bench.secret_of(board.mac)
+    record = {"productKey": PRODUCT_KEY, "deviceName": board.mac, "deviceSecret": secret}
+    board.write("/device.json", json.dumps(record).encode())
+    return board, {secret}
+
+
+def _knows(bench: Bench, board: Board) -> Iterator[str]:
+    yield from one_secret(bench, board)
+    if _record(board, "/device.json").get("place", "").split(" ")[1:2] != [OLD]:
+        yield "device.json does not tell where it is good"
+
+
+def _deployed(bench: Bench) -> tuple[Board, set[str | None]]:
+    """Such a board, after its first connect: product.json is another one, and it was moved."""
+    two = _two(bench)
+    board, secrets = _of_the_factory(two)
+    result = board.boot(CONNECTED, 60)
+    if result.ending != "until":
+        raise RuntimeError(result.output)
+    product = two.product(**two.at_new, productSecret=None)
+    board.write("/product.json", json.dumps(product).encode())
+    two.move(board)
+    return board, secrets
+
+
+def _there(bench: Bench, board: Board) -> Iterator[str]:
+    yield from _moved(bench, board)
+    if _record(board, "/device.json")["place"].split(" ")[1] != NEW:
+        yield "device.json does not tell the new place"
+
+
 def _rotating(bench: Bench) -> tuple[Board, set[str | None]]:
     board, secrets = _registered(bench, bench.product())
     bench.platform.reset(PRODUCT_KEY, board.mac)
@@ -87,14 +121,12 @@ def _moved(bench: Bench, board: Board) -> Iterator[str]:
 
 
 def _relocated(bench: Bench, board: Board) -> Iterator[str]:
-    yield from _moved(bench, board)
+    yield from _there(bench, board)
     two = _two(bench)
     if two.registrations(board) != 1:
         yield "it registered again"
     if _record(board, "/product.json") != with_check(two.product(**two.at_new)):
         yield "product.json does not tell the new place"
-    if _record(board, "/device.json")["place"].split(" ")[1] != NEW:
-        yield "device.json does not tell the new place"
 
 
 def _first_asking(bench: Bench) -> tuple[Board, set[str | None]]:
@@ -129,8 +161,10 @@ def _told(bench: Bench, board: Board) -> Iterator[str]:
         yield "/place.json.new is left over"
 
 
+FACTORY = Scenario("first connect of a factory's identity", CONNECTED, _of_the_factory, _knows)
+DEPLOYED = Scenario("a move by product.json", CONNECTED, _deployed, _there)
 ROTATED = Scenario("rotating the DeviceSecret", _ONLINE, _rotating, _rotated)
 RELOCATED = Scenario("a move by hand", _ONLINE, _relocating, _relocated)
 FIRST_ASKED = Scenario("first boot with bootstrap", CONNECTED, _first_asking, _told)
 MOVED = Scenario("a move by bootstrap", CONNECTED, _moving, _once)
-SCENARIOS = (ROTATED, RELOCATED, FIRST_ASKED, MOVED)
+SCENARIOS = (ROTATED, FACTORY, DEPLOYED, RELOCATED, FIRST_ASKED, MOVED)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tools.faults.bench import Bench
+from tools.faults.move_tries import MovedTries
+from tools.faults.places import TwoPlaces
 from tools.faults.proxy import Direction, Fault, Kind, Passed
 from tools.faults.tally import Tally, share
-from tools.faults.tries import PATIENT_MS, TITLES, Exchange, Tries, Try
+from tools.faults.tries import BY_HAND, PATIENT_MS, TITLES, Exchange, Tries, Try
 
 DIRECTIONS: tuple[Direction, ...] = ("up", "down")
 CLEAN = Fault()
@@ -18,9 +20,17 @@ _BATCH = 300
 _PARALLEL = 8
 
 
+def tries_of(bench: Bench, exchange: Exchange) -> Tries:
+    """Those for an exchange: a move by hand wants a bench with two places."""
+    if exchange in BY_HAND:
+        assert isinstance(bench, TwoPlaces)
+        return MovedTries(bench, exchange)
+    return Tries(bench, exchange)
+
+
 def measure(tries: Tries) -> dict[Direction, int]:
     """Bytes of an undisturbed exchange, each way."""
-    _, ((told,),), ((passed,),) = tries.run([[CLEAN]], PATIENT_MS)
+    _, ((*_, told),), ((passed,),) = tries.run([[CLEAN]], PATIENT_MS)
     if told.error:
         raise RuntimeError(f"{tries.exchange}: {told.error}: {told.text}")
     return {"up": passed.up, "down": passed.down}
@@ -35,7 +45,7 @@ def cuts(
 ) -> Tally:
     """End the connection after byte K, for every K both ways, or for a seeded choice of them."""
     tally = Tally(f"{kind} after byte K, {TITLES[exchange]}")
-    with Tries(bench, exchange) as tries:
+    with tries_of(bench, exchange) as tries:
         sizes = measure(tries)
         points = [
             Fault(kind, direction, after)
@@ -58,7 +68,7 @@ def stalls(
 ) -> Tally:
     """Silence for ever after byte K, for every `every`-th K both ways."""
     tally = Tally(f"silence after byte K, every {every}th, {TITLES[exchange]}")
-    with Tries(bench, exchange) as tries:
+    with tries_of(bench, exchange) as tries:
         sizes = measure(tries)
     points = [
         Fault("stall", direction, after)
@@ -102,7 +112,7 @@ def lost_answers(bench: Bench, exchange: Exchange, times: int = 2, ms: int = 150
     """The platform gave a secret and its answer is lost, `times` times over."""
     tally = Tally(f"answer lost after the platform committed, {TITLES[exchange]}")
     for stay_open in (False, True):
-        with Tries(bench, exchange) as tries:
+        with tries_of(bench, exchange) as tries:
             allowed = ms if stay_open else PATIENT_MS
             while not _lose(tally, tries, times, stay_open, allowed):
                 allowed = _longer(allowed)
@@ -139,10 +149,11 @@ def _run(tally: Tally, tries: Tries, points: Sequence[Fault], ms: int) -> None:
     names, told, passed = tries.run([[point, CLEAN] for point in points], ms)
     early = []
     for point, name, tried, went in zip(points, names, told, passed, strict=True):
-        if _is_early(point, tried[0], went[0]):
+        first = tries.first(tried)
+        if _is_early(point, first, went[0]):
             early.append(point)
             continue
-        tally.note(tried[0].outcome if went[0].hit else "beyond the end")
+        tally.note(first.outcome if went[0].hit else "beyond the end")
         where = f" after {point.after} bytes" if point.after else ""
         case = f"{point.kind} {point.direction}{where} ({point.seconds} s)"
         tries.judge(tally, case, name, tried, ms)
@@ -162,7 +173,7 @@ def _spread(
 
     def work(part: Sequence[Fault]) -> None:
         if part:
-            with Tries(bench, exchange) as tries:
+            with tries_of(bench, exchange) as tries:
                 _run(tally, tries, part, ms)
 
     with ThreadPoolExecutor(_PARALLEL) as pool:

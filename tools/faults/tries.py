@@ -13,10 +13,22 @@ from tools.faults.bench import PRODUCT_KEY, Bench, script
 from tools.faults.proxy import Fault, Passed, Proxy
 from tools.faults.tally import Tally
 
-Exchange = Literal["https", "mqtt", "mqtt-free", "connect", "rotate", "bootstrap"]
+Exchange = Literal[
+    "https",
+    "mqtt",
+    "mqtt-free",
+    "connect",
+    "rotate",
+    "bootstrap",
+    "deployed",
+    "relocated",
+    "turned back",
+]
 EXCHANGES: tuple[Exchange, ...] = ("https", "mqtt", "mqtt-free", "connect")
 MOVING: tuple[Exchange, ...] = ("rotate", "bootstrap")
-"""Exchanges of a device that is moved, or changes its secret."""
+"""Exchanges of a device that is moved by bootstrap, or changes its secret."""
+BY_HAND: tuple[Exchange, ...] = ("deployed", "relocated", "turned back")
+"""Connects of a device that is moved by hand, see `tools.faults.move_tries`."""
 TITLES: dict[Exchange, str] = {
     "https": "HTTPS registration",
     "mqtt": "MQTT registration",
@@ -24,9 +36,14 @@ TITLES: dict[Exchange, str] = {
     "connect": "MQTT connect",
     "rotate": "rotation of a DeviceSecret",
     "bootstrap": "bootstrap, then a connect",
+    "deployed": "connect at the new place, product.json deployed",
+    "relocated": "connect at the new place, after Device.relocate",
+    "turned back": "connect at the old place, the new one having refused",
 }
 PATIENT_MS = 60_000
 """A deadline that no host is too busy to keep, for tries that nothing delays."""
+END = r"^tried .*\n"
+"""What a board says when it has gone through all of its devices."""
 _HUNG_MS = 30_000
 """Nor is any host that late: such a try waited somewhere without a deadline."""
 
@@ -49,6 +66,10 @@ class Try:
     """CRC-32 of the secret on flash."""
     got: list[int] = field(default_factory=list)
     """Lengths of the messages that came."""
+    place: str | None = None
+    """What device.json tells of it."""
+    at: int | None = None
+    """The port, of a device that has several places."""
 
     @property
     def outcome(self) -> str:
@@ -99,23 +120,9 @@ class Tries:
         """
         tries = len(plans[0])
         names = self.bench.devices(len(plans))
-        exchange = self.exchange
-        connect = exchange in ("connect", "bootstrap")
-        given = {
-            "do": "connect" if connect else "rotate" if exchange == "rotate" else "register",
-            "ms": [ms] * (tries - 1) + [PATIENT_MS if tries > 1 else ms],
-            "then": then,
-            "devices": [
-                [n, self.bench.secret_of(n) if connect or exchange == "rotate" else None]
-                for n in names
-            ],
-        }
-        way: dict[str, Any] = {"registerPort": self.proxy.port, "mqttPort": self.proxy.port}
-        if exchange == "bootstrap":
-            endpoint = f"localhost:{self.proxy.port}"
-            way = {"bootstrap": True, "bootstrapHost": endpoint}
-        elif exchange not in ("connect", "rotate"):
-            way["registration"] = exchange
+        given, way = self.prepare(names)
+        given["ms"] = [ms] * (tries - 1) + [PATIENT_MS if tries > 1 else ms]
+        given["then"] = then
         image = self.bench.image(
             self.bench.product(**(way | product)),
             main=script("tries.py"),
@@ -123,21 +130,52 @@ class Tries:
         )
         before = len(self.proxy.connections)
         self.proxy.expect(fault for plan in plans for fault in plan)
-        result = self.bench.board(image).boot(r"^tried .*\n", timeout)
+        output = self.boot(image, timeout)
+        self.grown = int(output.rpartition("\ntried ")[2].split()[0])
+        lines = [line for line in output.splitlines() if line.startswith("try ")]
+        told: dict[str, list[Try]] = {name: [] for name in names}
+        for line in lines:
+            said = json.loads(line[4:])
+            told[said["device"]].append(_try(said))
+        passed = self.proxy.connections[before:]
+        counted = [each for made in told.values() for each in made if each.at == given.get("at")]
+        if not len(counted) == len(passed) == len(plans) * tries:
+            raise RuntimeError(f"{len(plans)} x {tries}: {len(counted)} tries, {len(passed)} seen")
+        starts = range(0, len(passed), tries)
+        return names, list(told.values()), [passed[at : at + tries] for at in starts]
+
+    def prepare(self, names: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What tests/device/tries.py is told, but for the deadlines; fields of product.json."""
+        exchange = self.exchange
+        connect = exchange in ("connect", "bootstrap")
+        way: dict[str, Any] = {"registerPort": self.proxy.port, "mqttPort": self.proxy.port}
+        given: dict[str, Any] = {
+            "do": "connect" if connect else "rotate" if exchange == "rotate" else "register",
+            # As after any connect before: without it the first one writes it down.
+            "place": f"localhost None cn-shanghai {self.proxy.port}" if connect else None,
+            "devices": [
+                [n, self.bench.secret_of(n) if connect or exchange == "rotate" else None]
+                for n in names
+            ],
+        }
+        if exchange == "bootstrap":
+            endpoint = f"localhost:{self.proxy.port}"
+            way = {"bootstrap": True, "bootstrapHost": endpoint}
+            given["place"] = None
+        elif exchange not in ("connect", "rotate"):
+            way["registration"] = exchange
+        return given, way
+
+    def first(self, tried: Sequence[Try]) -> Try:
+        """The one that met the fault."""
+        return tried[0]
+
+    def boot(self, image: bytes, timeout: float) -> str:
+        """Let a board go through all of its devices: what it said."""
+        result = self.bench.board(image).boot(END, timeout)
         if result.ending != "until":
             raise RuntimeError(f"{self.exchange}: {result.ending}: {result.output[-2000:]}")
-        self.grown = int(result.output.rpartition("\ntried ")[2].split()[0])
-        lines = [line for line in result.output.splitlines() if line.startswith("try ")]
-        told = [_try(json.loads(line[4:])) for line in lines]
-        passed = self.proxy.connections[before:]
-        if not len(told) == len(passed) == len(plans) * tries:
-            raise RuntimeError(f"{len(plans)} x {tries}: {len(told)} tries, {len(passed)} seen")
-        starts = range(0, len(told), tries)
-        return (
-            names,
-            [told[at : at + tries] for at in starts],
-            [passed[at : at + tries] for at in starts],
-        )
+        return result.output
 
     def judge(
         self, tally: Tally, case: str, name: str, tried: Sequence[Try], ms: int = 3000
@@ -175,4 +213,6 @@ def _try(told: dict[str, Any]) -> Try:
         told["waited"],
         told["stored"],
         told["got"],
+        told["place"],
+        told["at"],
     )

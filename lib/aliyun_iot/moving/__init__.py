@@ -242,6 +242,8 @@ def failed(device, e):
     asked = "bootstrap" not in state or state["answers"] >= _ANSWER
     if asked and not [door for door in needed if door not in state["refused"]]:
         device.asking = device.can_ask
+    elif refused:
+        e.retry = True  # one that did not answer may be the right one
     _begin(device, state)
     plain = len(state["doors"]) == 1 and "place" in device.record
     if plain and not _opted(state) and "oldSecret" not in device.record:
