@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -32,23 +35,107 @@ WAYS: tuple[Way, ...] = get_args(Way)
 _GUARD = 240.0  # seconds for one board, however busy the host
 _STAYS = 3.0  # seconds for which it must stay
 _BAD = ("refuse", "no host", "not JSON", "another host")
+# Each message has the number of its boot and its own: what is missing shows. `publish` keeps the one
+# that it could not send, so it counts as sent before.
 _RUN = """
-import json
+import json, os
 from aliyun_iot import device
+boot = os.urandom(4).hex()
 sent = 0
+again = []
+stopping = False
 def on_connect(session):
     print("at", session.server)
+def on_given_up(session, topic, payload):
+    again.append(payload)
 def on_idle(session):
     global sent
-    for _ in range(5):
-        session.publish(session.topic("user/update"), str(sent), qos=1)
-        sent += 1
+    while again:
+        session.publish(session.topic("user/update"), again.pop(), qos=1)
+    if stopping:
+        print("sent", boot, sent)
+        print("all said")
+        return
+    if sent == 5:
+        print("publishing")
+    sent += 1
+    session.publish(session.topic("user/update"), "%s %d" % (boot, sent - 1), qos=1)
 def on_message(session, topic, payload):
-    if topic.endswith(b"user/get"):
-        session.device.relocate(**json.loads(payload))
-        print("relocating")
-device.run(on_connect, on_message, on_idle)
+    global stopping
+    if not topic.endswith(b"user/get"):
+        return
+    if payload == b"stop":
+        stopping = True
+        return
+    session.device.relocate(**json.loads(payload))
+    print("relocating")
+device.run(on_connect, on_message, on_idle, on_given_up=on_given_up)
 """
+# As coroutines, alone or with a task that publishes, too. Of several tasks each sends again what
+# raised: what waits for its turn when the connection ends is not kept.
+_RUN_AIO = """
+import asyncio, json, os, time
+from aliyun_iot import IotError, aio
+sleep_ms = asyncio.sleep_ms
+async def hurried(ms):
+    if ms > 2000:
+        time.sleep_ms(ms - 2000)  # idle time in a hurry, as the simulator has it for `run`
+        ms = 0
+    await sleep_ms(ms)
+asyncio.sleep_ms = hurried
+boot = os.urandom(4).hex()
+sent = own = 0
+again = []
+stopping = False
+face = None
+tasks = {tasks}
+def on_connect(session):
+    global face
+    if face is None and tasks:
+        face = session
+        asyncio.create_task(task())
+    print("at", session.plain.server)
+def on_given_up(session, topic, payload):
+    again.append(payload)
+async def on_idle(session):
+    global sent
+    while again:
+        await session.publish(session.topic("user/update"), again.pop(), qos=1)
+    if stopping:
+        print("sent", boot, sent)
+        if tasks:
+            print("sent", boot + "t", own)
+        print("all said")
+        return
+    if sent == 5:
+        print("publishing")
+    number = sent
+    if not tasks:
+        sent += 1
+    await session.publish(session.topic("user/update"), "%s %d" % (boot, number), qos=1)
+    if tasks:
+        sent += 1
+async def task():
+    global own
+    while not stopping:
+        try:
+            await face.publish(face.topic("user/update"), "%st %d" % (boot, own), qos=1)
+            own += 1
+        except IotError:
+            pass
+        await asyncio.sleep(1)
+def on_message(session, topic, payload):
+    global stopping
+    if not topic.endswith(b"user/get"):
+        return
+    if payload == b"stop":
+        stopping = True
+        return
+    session.plain.device.relocate(**json.loads(payload))
+    print("relocating")
+asyncio.run(aio.run(on_connect, on_message, on_idle, on_given_up=on_given_up))
+"""
+_SENT = re.compile(r"^sent (\w+) (\d+)", re.MULTILINE)
 
 
 class Chaos:
@@ -100,36 +187,65 @@ class Chaos:
                 self.injected += 1
 
 
-def _blank(bench: TwoPlaces, way: Way) -> Board:
-    """A board that is to be moved in that way."""
+@dataclass
+class _Moved:
+    """A board of the fleet."""
+
+    board: Board
+    way: Way
+    coroutines: bool
+    said: str = ""
+    sent: dict[str, int] = field(default_factory=dict)
+    """Messages of each series that it counts as sent."""
+
+    @property
+    def name(self) -> str:
+        kind = "coroutines" if self.coroutines else "run"
+        return f"{self.board.mac}, {self.way}, {kind}"
+
+
+def _blank(bench: TwoPlaces, number: int) -> _Moved:
+    """A board that is to be moved in one of the ways; every third one runs coroutines."""
+    way = WAYS[number % len(WAYS)]
     asking = way not in ("product.json deployed while off", "relocated by its application")
     product = bench.asking() if asking else bench.product()
-    return bench.board(bench.image(product, main=_RUN, gateway=False))
+    coroutines = number % 3 == 0
+    main = _RUN_AIO.replace("{tasks}", str(number % 2 == 0)) if coroutines else _RUN
+    board = bench.board(bench.image(product, main=main, gateway=False))
+    return _Moved(board, way, coroutines)
 
 
-def _register(board: Board) -> str | None:
+def _register(moved: _Moved) -> str | None:
     """Have it register and connect at the old instance: what is wrong, or None."""
-    result = board.boot(CONNECTED, _GUARD)
+    result = moved.board.boot(CONNECTED, _GUARD)
     return None if result.ending == "until" else f"{result.ending}: {result.output[-500:]}"
 
 
-def _move(bench: TwoPlaces, board: Board, way: Way) -> str | None:
+def _move(bench: TwoPlaces, moved: _Moved) -> str | None:
     """Move it, and wait until it stays at the new instance: what is wrong, or None."""
-    if way == "product.json deployed while off":
-        product = bench.product(**bench.at_new)
-        board.write("/product.json", json.dumps(product).encode())
-    if way.endswith(("off", "bootstrap")):
+    board = moved.board
+    if moved.way.endswith(("off", "bootstrap")):
+        with board.power_on() as session:
+            if session.wait("publishing", _GUARD) != "until":
+                return f"not publishing at the old instance: {session.output[-800:]}"
+            moved.said = session.output
+        if moved.way == "product.json deployed while off":
+            product = bench.product(**bench.at_new)
+            board.write("/product.json", json.dumps(product).encode())
         bench.move(board)
     with board.power_on() as session:
-        wrong = _watch(bench, board, way, session)
+        wrong = _watch(bench, moved, session)
+        moved.said += session.output
         return wrong and f"{wrong}: {session.output[-800:]}"
 
 
-def _watch(bench: TwoPlaces, board: Board, way: Way, session: Session) -> str | None:
-    if not way.endswith(("off", "bootstrap")):
-        if session.wait(f"at {OLD}", _GUARD) != "until":
-            return "not at the old instance"
-        if way == "relocated by its application" and not _relocated(bench, board, session):
+def _watch(bench: TwoPlaces, moved: _Moved, session: Session) -> str | None:
+    board = moved.board
+    if not moved.way.endswith(("off", "bootstrap")):
+        if session.wait("publishing", _GUARD) != "until":
+            return "not publishing at the old instance"
+        relocated = moved.way == "relocated by its application"
+        if relocated and not _told(bench, board, session, bench.at_new, "relocating"):
             return "not relocated"
         bench.move(board)
     if session.wait(f"at {NEW}", _GUARD) != "until":
@@ -139,39 +255,51 @@ def _watch(bench: TwoPlaces, board: Board, way: Way, session: Session) -> str | 
         session.wait("no such line", _STAYS, session.matched)
         if len(bench.connects(board)) == seen and bench.platform.online(PRODUCT_KEY, board.mac):
             held = _open(bench, board)
-            return None if held == 1 else f"{held} sessions are open"
-    return "it does not stay"
+            if held != 1:
+                return f"{held} sessions are open"
+            break
+    else:
+        return "it does not stay"
+    # What it says then, all has been acknowledged of.
+    if not _told(bench, board, session, "stop", "all said"):
+        return "it does not stop"
+    moved.sent = {name: int(count) for name, count in _SENT.findall(session.output)}
+    return None
 
 
-def _relocated(bench: TwoPlaces, board: Board, session: Session) -> bool:
-    """Tell an application where its device will be: whether it took it in."""
-    fields = json.dumps(bench.at_new).encode()
+def _told(bench: TwoPlaces, board: Board, session: Session, what: object, until: str) -> bool:
+    """Tell an application something until it says that it has taken it in: whether it has."""
+    payload = what.encode() if isinstance(what, str) else json.dumps(what).encode()
     topic = f"/sys/{PRODUCT_KEY}/{board.mac}/user/get"
     for _ in range(60):
-        bench.platform.publish(PRODUCT_KEY, board.mac, topic, fields)  # it may be offline
-        if session.wait("relocating", 3) == "until":
+        bench.platform.publish(PRODUCT_KEY, board.mac, topic, payload)  # it may be offline
+        if session.wait(until, 3, session.matched) == "until":
             return True
     return False
 
 
-def _judge(bench: TwoPlaces, board: Board) -> list[str]:
+def _judge(bench: TwoPlaces, moved: _Moved) -> list[str]:
     """What is wrong in the end, the power being off."""
     found = []
-    record = bench.platform.record
-    name = board.mac
+    board = moved.board
     if bench.connects(board)[-1] != NEW:
         found.append("it is not at the new instance")
     if bench.registrations(board) != 1:
         found.append(f"registered {bench.registrations(board)} times")
-    if bench.stored_secret(board) != bench.secret_of(name):
+    if bench.stored_secret(board) != bench.secret_of(board.mac):
         found.append("its secret is not the platform's")
-    numbers = {
-        int(message.payload)
-        for message in record.messages()
-        if message.device_name == name and message.topic.endswith("user/update")
-    }
-    if numbers != set(range(len(numbers))):
-        found.append("a message is missing")
+    came: dict[str, set[int]] = {}
+    topic = f"/sys/{PRODUCT_KEY}/{board.mac}/user/update"
+    for message in bench.platform.record.messages(topic):
+        series, number = bytes(message.payload).decode().split()
+        came.setdefault(series, set()).add(int(number))
+    for series, count in moved.sent.items():
+        missing = set(range(count)) - came.get(series, set())
+        if missing:
+            found.append(f"messages {sorted(missing)} of {count} are missing")
+    for series, numbers in came.items():  # also of the boot that ended with its power
+        if numbers != set(range(len(numbers))):
+            found.append("a message is missing")
     return found
 
 
@@ -181,53 +309,73 @@ def _open(bench: TwoPlaces, board: Board) -> int:
     return len(bench.connects(board)) - len(ended)
 
 
+def _why(seen: str) -> str:
+    """Why a board asks to register: from what it said since it was connected."""
+    print("----", seen)
+    return "x"
+
+
+def _asked(moved: _Moved) -> list[str]:
+    """For each request to register since the move: what the board had seen before it."""
+    found = []
+    for before in moved.said.split("registration refused")[:-1]:
+        seen = before[before.rfind("connected as") :]
+        found.append(_why(seen))
+    return found
+
+
 def move(boards: int = 200, alive: int = 40, seed: int = 1, folder: Path | None = None) -> Tally:
     """Move a fleet: a row for each board, by the way in which it was moved. alive: at a time."""
     tally = Tally(f"a fleet of {boards} moved from one instance to another, under load and faults")
     with tempfile.TemporaryDirectory(dir=folder) as place, TwoPlaces(Path(place)) as bench:
-        fleet = [
-            (_blank(bench, WAYS[number % len(WAYS)]), WAYS[number % len(WAYS)])
-            for number in range(boards)
-        ]
+        fleet = [_blank(bench, number) for number in range(boards)]
         with ThreadPoolExecutor(8) as pool:
-            for wrong in pool.map(_register, [board for board, _ in fleet]):
+            for wrong in pool.map(_register, fleet):
                 if wrong:
                     tally.problem(f"before the move: {wrong}")
-        before = len(bench.platform.record.events("register"))
+        began = time.monotonic()
         injected = 0
         for at in range(0, boards, alive):
             injected += _wave(
                 bench, fleet[at : at + alive], tally, random.Random(seed * 1000 + at)
             )
-        asked = len(bench.platform.record.events("register")) - before
-        if asked:
-            tally.outcomes["requests to register again, all refused"] = asked
-        hit = [
-            passed
-            for proxy in (bench.mqtt, bench.new_mqtt, bench.https)
-            for passed in proxy.connections
-            if passed.hit or passed.struck
-        ]
-        tally.outcomes["connections with a fault"] = len(hit)
-        tally.outcomes["times bootstrap was of no use, or all connections closed"] = injected
-        tally.outcomes["messages"] = len(bench.platform.record.messages())
+        took = time.monotonic() - began
+        _count(bench, fleet, tally, injected, took)
         return tally.done(bench.leaks())
 
 
-def _wave(
-    bench: TwoPlaces, fleet: Sequence[tuple[Board, Way]], tally: Tally, rng: random.Random
-) -> int:
+def _count(
+    bench: TwoPlaces, fleet: Sequence[_Moved], tally: Tally, injected: int, took: float
+) -> None:
+    """What happened beside the moves themselves."""
+    hit = [
+        passed
+        for proxy in (bench.mqtt, bench.new_mqtt, bench.https)
+        for passed in proxy.connections
+        if passed.hit or passed.struck
+    ]
+    messages = len(bench.platform.record.messages())
+    tally.outcomes[f"messages with QoS 1, {messages / took:.0f} a second"] = messages
+    tally.outcomes["connections with a fault"] = len(hit)
+    tally.outcomes["times bootstrap was of no use, or all connections closed"] = injected
+    for moved in fleet:
+        for why in _asked(moved):
+            tally.outcomes[f"request to register again, refused: {why}"] += 1
+
+
+def _wave(bench: TwoPlaces, fleet: Sequence[_Moved], tally: Tally, rng: random.Random) -> int:
     """Move some boards at once: how many faults were injected beside those of connections."""
     with Chaos(bench, rng) as chaos, ThreadPoolExecutor(len(fleet)) as pool:
-        futures = [(pool.submit(_move, bench, board, way), board, way) for board, way in fleet]
-        for future, board, way in futures:
+        futures = [(pool.submit(_move, bench, moved), moved) for moved in fleet]
+        for future, moved in futures:
             wrong = future.result()
-            tally.note(way)
+            tally.note(moved.way)
+            tally.outcomes["of them as coroutines"] += moved.coroutines
             if wrong:
-                tally.problem(f"{board.mac}, {way}: {wrong}")
-    for board, way in fleet:
-        for found in _judge(bench, board):
-            tally.problem(f"{board.mac}, {way}: {found}")
+                tally.problem(f"{moved.name}: {wrong}")
+    for moved in fleet:
+        for found in _judge(bench, moved):
+            tally.problem(f"{moved.name}: {found}")
     return chaos.injected
 
 
