@@ -258,6 +258,39 @@ def test_a_notice_with_another_cmd_is_nobodys_order(bench: TwoPlaces) -> None:
     assert asked(bench, board) == 1
 
 
+def test_a_device_that_is_told_twice_at_once_moves_once(bench: TwoPlaces) -> None:
+    main = TOLD + "device.run(on_connect, lambda s, topic, payload: print('message', topic))\n"
+    board = asking_board(bench, main)
+    with board.power_on() as session:
+        assert session.wait(f"at {bench.old.host}", GUARD) == "until", session.output
+        bench.move(board)
+        for _ in range(2):
+            bench.platform.notify_bootstrap(PRODUCT_KEY, board.mac)
+        assert session.wait(f"at {bench.new.host}", GUARD) == "until", session.output
+        assert "message" not in session.output
+    assert bench.connects(board) == [OLD, NEW]
+
+
+def test_a_device_that_was_just_relocated_is_told_too(bench: TwoPlaces) -> None:
+    main = TOLD + (
+        "import json, select\n"
+        "def on_message(session, topic, payload):\n"
+        "    session.device.relocate(**json.loads(payload))\n    print('relocated')\n"
+        "    select.poll().poll(1000)\n"  # in real time: the notice comes meanwhile
+        "device.run(on_connect, on_message)\n"
+    )
+    board = asking_board(bench, main)
+    with board.power_on() as session:
+        assert session.wait(f"at {bench.old.host}", GUARD) == "until", session.output
+        topic = f"/sys/{PRODUCT_KEY}/{board.mac}/user/get"
+        bench.platform.publish(PRODUCT_KEY, board.mac, topic, json.dumps(bench.at_new).encode())
+        assert session.wait("relocated", GUARD) == "until", session.output
+        assert bench.move(board)
+        assert session.wait(f"at {bench.new.host}", GUARD) == "until", session.output
+    assert bench.connects(board) == [OLD, NEW]
+    assert bench.connects(board, 4) == []
+
+
 def test_a_plain_device_sees_the_notice_as_any_message(bench: TwoPlaces) -> None:
     main = "from aliyun_iot import device\ndevice.run(None, lambda s, t, p: print('got', t, p))\n"
     board = bench.board(bench.image(main=main))

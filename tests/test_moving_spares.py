@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,6 +165,25 @@ def test_registration_has_spare_endpoints_too(roots: TwoRoots) -> None:
     output = boot(board)
     assert "has expired" in output
     assert roots.connected(board, roots.lasts) == 1
+
+
+def test_past_the_end_of_r1_bootstrap_does_not_keep_a_board_offline(roots: TwoRoots) -> None:
+    """Bootstrap itself is behind the root that has ended, and so is what it told."""
+    platform = roots.ends.platform
+    (name,) = platform.instances
+    platform.instances[name] = dataclasses.replace(platform.instances[name], host=HOST)
+    endpoint = f"localhost:{platform.https_port}"
+    board = roots.board(R1_ENDS - DAY, bootstrap=True, bootstrapHost=endpoint)
+    assert f"told {HOST}:{platform.mqtt_tls_port}" in boot(board)
+    board.ntp = f"lies:{R1_ENDS + 50 * DAY}"
+    with board.power_on() as session:
+        assert session.wait(CONNECTED, GUARD) == "until", session.output
+        assert "has expired" in session.output
+        roots.lasts.disconnect(PRODUCT_KEY, board.mac)
+        assert session.wait(CONNECTED, GUARD, session.matched) == "until", session.output
+    assert roots.connected(board, roots.lasts) == 2
+    assert len(platform.record.events("register", PRODUCT_KEY, board.mac)) == 1
+    assert board.boot(CONNECTED, GUARD).ending == "until", "from what is on flash, too"
 
 
 @pytest.mark.parametrize("spares", ["x:y", "0", "65536", "host:0", "http://host", "8883,443"])

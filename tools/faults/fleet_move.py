@@ -32,6 +32,9 @@ Way = Literal[
     "relocated by its application",
 ]
 WAYS: tuple[Way, ...] = get_args(Way)
+ASKING: tuple[Way, ...] = ("told while online", "moved while off, with bootstrap")
+"""Those of boards that ask bootstrap."""
+OFF: tuple[Way, ...] = ("moved while off, with bootstrap", "product.json deployed while off")
 _GUARD = 240.0  # seconds for one board, however busy the host
 _STAYS = 3.0  # seconds for which it must stay
 _BAD = ("refuse", "no host", "not JSON", "another host")
@@ -195,6 +198,7 @@ class _Moved:
     way: Way
     coroutines: bool
     said: str = ""
+    arrived: bool = False
     sent: dict[str, int] = field(default_factory=dict)
     """Messages of each series that it counts as sent."""
 
@@ -207,8 +211,7 @@ class _Moved:
 def _blank(bench: TwoPlaces, number: int) -> _Moved:
     """A board that is to be moved in one of the ways; every third one runs coroutines."""
     way = WAYS[number % len(WAYS)]
-    asking = way not in ("product.json deployed while off", "relocated by its application")
-    product = bench.asking() if asking else bench.product()
+    product = bench.asking() if way in ASKING else bench.product()
     coroutines = number % 3 == 0
     main = _RUN_AIO.replace("{tasks}", str(number % 2 == 0)) if coroutines else _RUN
     board = bench.board(bench.image(product, main=main, gateway=False))
@@ -221,10 +224,36 @@ def _register(moved: _Moved) -> str | None:
     return None if result.ending == "until" else f"{result.ending}: {result.output[-500:]}"
 
 
-def _move(bench: TwoPlaces, moved: _Moved) -> str | None:
+class _Wave:
+    """Boards that are moved at once: all go on until the last one is at the new instance."""
+
+    def __init__(self, boards: int) -> None:
+        self._lock = threading.Lock()
+        self._going = boards
+        self._until = time.monotonic() + 2 * _GUARD
+
+    def arrived(self) -> None:
+        """One board is at the new instance."""
+        with self._lock:
+            self._going -= 1
+
+    def over(self) -> bool:
+        """Whether all are."""
+        return self._going <= 0 or time.monotonic() > self._until
+
+
+def _move(bench: TwoPlaces, moved: _Moved, wave: _Wave) -> str | None:
     """Move it, and wait until it stays at the new instance: what is wrong, or None."""
+    try:
+        return _moving(bench, moved, wave)
+    finally:
+        if not moved.arrived:
+            wave.arrived()  # it will not: the others need not wait
+
+
+def _moving(bench: TwoPlaces, moved: _Moved, wave: _Wave) -> str | None:
     board = moved.board
-    if moved.way.endswith(("off", "bootstrap")):
+    if moved.way in OFF:
         with board.power_on() as session:
             if session.wait("publishing", _GUARD) != "until":
                 return f"not publishing at the old instance: {session.output[-800:]}"
@@ -234,14 +263,14 @@ def _move(bench: TwoPlaces, moved: _Moved) -> str | None:
             board.write("/product.json", json.dumps(product).encode())
         bench.move(board)
     with board.power_on() as session:
-        wrong = _watch(bench, moved, session)
+        wrong = _watch(bench, moved, session, wave)
         moved.said += session.output
         return wrong and f"{wrong}: {session.output[-800:]}"
 
 
-def _watch(bench: TwoPlaces, moved: _Moved, session: Session) -> str | None:
+def _watch(bench: TwoPlaces, moved: _Moved, session: Session, wave: _Wave) -> str | None:
     board = moved.board
-    if not moved.way.endswith(("off", "bootstrap")):
+    if moved.way not in OFF:
         if session.wait("publishing", _GUARD) != "until":
             return "not publishing at the old instance"
         relocated = moved.way == "relocated by its application"
@@ -250,13 +279,14 @@ def _watch(bench: TwoPlaces, moved: _Moved, session: Session) -> str | None:
         bench.move(board)
     if session.wait(f"at {NEW}", _GUARD) != "until":
         return "not at the new instance"
-    for _ in range(60):  # faults may end the connection there, too
+    moved.arrived = True
+    wave.arrived()
+    while not wave.over():  # it goes on publishing, and faults go on ending its connection
+        session.wait("no such line", 0.5, session.matched)
+    for _ in range(60):
         seen = len(bench.connects(board))
         session.wait("no such line", _STAYS, session.matched)
         if len(bench.connects(board)) == seen and bench.platform.online(PRODUCT_KEY, board.mac):
-            held = _open(bench, board)
-            if held != 1:
-                return f"{held} sessions are open"
             break
     else:
         return "it does not stay"
@@ -264,7 +294,8 @@ def _watch(bench: TwoPlaces, moved: _Moved, session: Session) -> str | None:
     if not _told(bench, board, session, "stop", "all said"):
         return "it does not stop"
     moved.sent = {name: int(count) for name, count in _SENT.findall(session.output)}
-    return None
+    held = _open(bench, board)
+    return None if held == 1 else f"{held} sessions are open"
 
 
 def _told(bench: TwoPlaces, board: Board, session: Session, what: object, until: str) -> bool:
@@ -309,22 +340,31 @@ def _open(bench: TwoPlaces, board: Board) -> int:
     return len(bench.connects(board)) - len(ended)
 
 
-def _why(seen: str) -> str:
-    """Why a board asks to register: from what it said since it was connected."""
-    print("----", seen)
-    return "x"
+def _why(seen: str, asking: bool) -> str | None:
+    """Why a board asks to register, by what it said since it was connected; None: no reason.
+
+    asking: whether it asks bootstrap.
+    """
+    refused = seen.count("connect refused (CONNACK 4)")
+    if not asking:
+        return "both places had refused it" if refused > 1 else None
+    in_vain = 0
+    for line in seen.splitlines():
+        if line.startswith("[iot] bootstrap: "):
+            in_vain = 0 if "told" in line else in_vain + 1
+    return "refused, and bootstrap had failed five times" if refused and in_vain >= 5 else None
 
 
-def _asked(moved: _Moved) -> list[str]:
-    """For each request to register since the move: what the board had seen before it."""
+def _asked(moved: _Moved) -> list[str | None]:
+    """For each request to register since the move: why."""
     found = []
-    for before in moved.said.split("registration refused")[:-1]:
-        seen = before[before.rfind("connected as") :]
-        found.append(_why(seen))
+    for asked in re.finditer("registration refused", moved.said):
+        seen = moved.said[: asked.start()]
+        found.append(_why(seen[seen.rfind("connected as") :], moved.way in ASKING))
     return found
 
 
-def move(boards: int = 200, alive: int = 40, seed: int = 1, folder: Path | None = None) -> Tally:
+def move(boards: int = 200, alive: int = 200, seed: int = 1, folder: Path | None = None) -> Tally:
     """Move a fleet: a row for each board, by the way in which it was moved. alive: at a time."""
     tally = Tally(f"a fleet of {boards} moved from one instance to another, under load and faults")
     with tempfile.TemporaryDirectory(dir=folder) as place, TwoPlaces(Path(place)) as bench:
@@ -360,13 +400,19 @@ def _count(
     tally.outcomes["times bootstrap was of no use, or all connections closed"] = injected
     for moved in fleet:
         for why in _asked(moved):
-            tally.outcomes[f"request to register again, refused: {why}"] += 1
+            if why is None:
+                tally.problem(f"{moved.name}: asked to register: {moved.said[-3000:]}")
+            tally.outcomes[f"requests to register, each refused: {why}"] += 1
+    requests = len(bench.platform.record.events("register")) - len(fleet)
+    if requests != sum(len(_asked(moved)) for moved in fleet):
+        tally.problem(f"{requests} requests to register, not all of them traced")
 
 
 def _wave(bench: TwoPlaces, fleet: Sequence[_Moved], tally: Tally, rng: random.Random) -> int:
     """Move some boards at once: how many faults were injected beside those of connections."""
+    wave = _Wave(len(fleet))
     with Chaos(bench, rng) as chaos, ThreadPoolExecutor(len(fleet)) as pool:
-        futures = [(pool.submit(_move, bench, moved), moved) for moved in fleet]
+        futures = [(pool.submit(_move, bench, moved, wave), moved) for moved in fleet]
         for future, moved in futures:
             wrong = future.result()
             tally.note(moved.way)

@@ -201,6 +201,11 @@ def _ask(device, state):
         _begin(device, state)
 
 
+def told(device):
+    """Take in that bootstrap is to be asked before the next connect."""
+    _state(device)["ask"] = True
+
+
 def _next(state, refused=False):
     """Go on to the next place: whether there is one left in this round."""
     state["ask"] = "bootstrap" in state

@@ -1,6 +1,6 @@
 """Takes the platform's notice to ask bootstrap again, and has a session end."""
 
-from .. import NetworkError, log
+from .. import NetworkError, log, phase
 from .bootstrap import is_object, member
 
 
@@ -30,7 +30,7 @@ def take(device, payload):
     # With the acknowledgements, which leave before anything else.
     head = session._begin(0x30, 2 + len(topic) + len(payload))
     session._acks = bytes(head) + len(topic).to_bytes(2, "big") + topic + payload
-    device.places["ask"] = True
+    phase("moving.told", device)
     log("told to ask bootstrap again")
     leave(session)
 
