@@ -41,10 +41,15 @@ async def hurried(ms):
 asyncio.sleep_ms = hurried
 from aliyun_iot import IotError, aio
 """
-COROUTINES = AIO + """
+COROUTINES = (
+    AIO
+    + """
 asyncio.run(aio.run(lambda session: print("at", session.plain.server)))
 """
-BUSY = AIO + """
+)
+BUSY = (
+    AIO
+    + """
 face = None
 async def work(n):
     while True:
@@ -65,6 +70,7 @@ def on_message(session, topic, payload):
         session.plain.device.rotate()
 asyncio.run(aio.run(on_connect, on_message))
 """
+)
 
 
 @pytest.fixture(scope="module")

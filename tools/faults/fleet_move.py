@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from tools.board import Board, Session
-from tools.faults.bench import CONNECTED, PRODUCT_KEY
-from tools.faults.places import NEW, OLD, TwoPlaces
-from tools.faults.proxy import Direction, Fault, Kind
+from tools.faults.bench import CONNECTED, PRODUCT_KEY, script
+from tools.faults.chaos import Chaos
+from tools.faults.places import NEW, TwoPlaces
 from tools.faults.tally import Tally, keep
 
 Way = Literal[
@@ -37,157 +37,7 @@ ASKING: tuple[Way, ...] = ("told while online", "moved while off, with bootstrap
 OFF: tuple[Way, ...] = ("moved while off, with bootstrap", "product.json deployed while off")
 _GUARD = 240.0  # seconds for one board, however busy the host
 _STAYS = 3.0  # seconds for which it must stay
-_BAD = ("refuse", "no host", "not JSON", "another host")
-# Each message has the number of its boot and its own: what is missing shows. `publish` keeps the one
-# that it could not send, so it counts as sent before.
-_RUN = """
-import json, os
-from aliyun_iot import device
-boot = os.urandom(4).hex()
-sent = 0
-again = []
-stopping = False
-def on_connect(session):
-    print("at", session.server)
-def on_given_up(session, topic, payload):
-    again.append(payload)
-def on_idle(session):
-    global sent
-    while again:
-        session.publish(session.topic("user/update"), again.pop(), qos=1)
-    if stopping:
-        print("sent", boot, sent)
-        print("all said")
-        return
-    if sent == 5:
-        print("publishing")
-    sent += 1
-    session.publish(session.topic("user/update"), "%s %d" % (boot, sent - 1), qos=1)
-def on_message(session, topic, payload):
-    global stopping
-    if not topic.endswith(b"user/get"):
-        return
-    if payload == b"stop":
-        stopping = True
-        return
-    session.device.relocate(**json.loads(payload))
-    print("relocating")
-device.run(on_connect, on_message, on_idle, on_given_up=on_given_up)
-"""
-# As coroutines, alone or with a task that publishes, too. Of several tasks each sends again what
-# raised: what waits for its turn when the connection ends is not kept.
-_RUN_AIO = """
-import asyncio, json, os, time
-from aliyun_iot import IotError, aio
-sleep_ms = asyncio.sleep_ms
-async def hurried(ms):
-    if ms > 2000:
-        time.sleep_ms(ms - 2000)  # idle time in a hurry, as the simulator has it for `run`
-        ms = 0
-    await sleep_ms(ms)
-asyncio.sleep_ms = hurried
-boot = os.urandom(4).hex()
-sent = own = 0
-again = []
-stopping = False
-face = None
-tasks = {tasks}
-def on_connect(session):
-    global face
-    if face is None and tasks:
-        face = session
-        asyncio.create_task(task())
-    print("at", session.plain.server)
-def on_given_up(session, topic, payload):
-    again.append(payload)
-async def on_idle(session):
-    global sent
-    while again:
-        await session.publish(session.topic("user/update"), again.pop(), qos=1)
-    if stopping:
-        print("sent", boot, sent)
-        if tasks:
-            print("sent", boot + "t", own)
-        print("all said")
-        return
-    if sent == 5:
-        print("publishing")
-    number = sent
-    if not tasks:
-        sent += 1
-    await session.publish(session.topic("user/update"), "%s %d" % (boot, number), qos=1)
-    if tasks:
-        sent += 1
-async def task():
-    global own
-    while not stopping:
-        try:
-            await face.publish(face.topic("user/update"), "%st %d" % (boot, own), qos=1)
-            own += 1
-        except IotError:
-            pass
-        await asyncio.sleep(1)
-def on_message(session, topic, payload):
-    global stopping
-    if not topic.endswith(b"user/get"):
-        return
-    if payload == b"stop":
-        stopping = True
-        return
-    session.plain.device.relocate(**json.loads(payload))
-    print("relocating")
-asyncio.run(aio.run(on_connect, on_message, on_idle, on_given_up=on_given_up))
-"""
 _SENT = re.compile(r"^sent (\w+) (\d+)", re.MULTILINE)
-
-
-class Chaos:
-    """Faults for the connections to come, and answers of bootstrap that are of no use."""
-
-    def __init__(self, bench: TwoPlaces, rng: random.Random) -> None:
-        self._bench = bench
-        self._rng = rng
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self.injected = 0
-
-    def __enter__(self) -> Chaos:
-        for proxy in (self._bench.mqtt, self._bench.new_mqtt, self._bench.https):
-            proxy.expect(self._fault() for _ in range(2000))
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._over.set()
-        self._thread.join()
-        self.calm()
-
-    def calm(self) -> None:
-        """From here on all is well."""
-        self._over.set()
-        for proxy in (self._bench.mqtt, self._bench.new_mqtt, self._bench.https):
-            proxy.expect([])
-        self._bench.platform.behaviour.bootstrap = "answer"
-
-    def _fault(self) -> Fault:
-        rng = self._rng
-        if rng.random() < 0.6:
-            return Fault()
-        kinds: tuple[Kind, ...] = ("cut", "reset", "stall", "delay", "refuse", "garbage")
-        kind = rng.choices(kinds, (6, 6, 1, 3, 3, 3))[0]
-        ways: tuple[Direction, ...] = ("up", "down")
-        after = rng.randrange(2600)
-        return Fault(kind, rng.choice(ways), after, seconds=0.1, data=rng.randbytes(40))
-
-    def _work(self) -> None:
-        while not self._over.wait(self._rng.uniform(0.2, 0.8)):
-            bad = self._rng.random() < 0.5
-            answer = self._rng.choice(_BAD) if bad else "answer"
-            self._bench.platform.behaviour.bootstrap = answer  # type: ignore[assignment]
-            self.injected += bad
-            if self._rng.random() < 0.1:
-                self._rng.choice((self._bench.mqtt, self._bench.new_mqtt)).strike("close")
-                self.injected += 1
 
 
 @dataclass
@@ -213,8 +63,9 @@ def _blank(bench: TwoPlaces, number: int) -> _Moved:
     way = WAYS[number % len(WAYS)]
     product = bench.asking() if way in ASKING else bench.product()
     coroutines = number % 3 == 0
-    main = _RUN_AIO.replace("{tasks}", str(number % 2 == 0)) if coroutines else _RUN
-    board = bench.board(bench.image(product, main=main, gateway=False))
+    main = script("fleet_aio.py" if coroutines else "fleet_run.py")
+    files = {"/tasks": ""} if number % 2 else {}
+    board = bench.board(bench.image(product, main=main, files=files, gateway=False))
     return _Moved(board, way, coroutines)
 
 
@@ -328,7 +179,7 @@ def _judge(bench: TwoPlaces, moved: _Moved) -> list[str]:
         missing = set(range(count)) - came.get(series, set())
         if missing:
             found.append(f"messages {sorted(missing)} of {count} are missing")
-    for series, numbers in came.items():  # also of the boot that ended with its power
+    for numbers in came.values():  # also of the boot that ended with its power
         if numbers != set(range(len(numbers))):
             found.append("a message is missing")
     return found
@@ -340,28 +191,21 @@ def _open(bench: TwoPlaces, board: Board) -> int:
     return len(bench.connects(board)) - len(ended)
 
 
-def _why(seen: str, asking: bool) -> str | None:
-    """Why a board asks to register, by what it said since it was connected; None: no reason.
-
-    asking: whether it asks bootstrap.
-    """
-    refused = seen.count("connect refused (CONNACK 4)")
-    if not asking:
-        return "both places had refused it" if refused > 1 else None
-    in_vain = 0
-    for line in seen.splitlines():
-        if line.startswith("[iot] bootstrap: "):
+def _why(moved: _Moved) -> str | None:
+    """Why a board asked to register, by what it said since it was connected; None: no reason."""
+    refused = in_vain = 0
+    for line in moved.said.splitlines():
+        if "connected as" in line:
+            refused = in_vain = 0
+        elif line.startswith("[iot] bootstrap: "):
             in_vain = 0 if "told" in line else in_vain + 1
-    return "refused, and bootstrap had failed five times" if refused and in_vain >= 5 else None
-
-
-def _asked(moved: _Moved) -> list[str | None]:
-    """For each request to register since the move: why."""
-    found = []
-    for asked in re.finditer("registration refused", moved.said):
-        seen = moved.said[: asked.start()]
-        found.append(_why(seen[seen.rfind("connected as") :], moved.way in ASKING))
-    return found
+        elif "connect refused (CONNACK 4)" in line:
+            refused += 1
+            if moved.way not in ASKING and refused > 1:
+                return "both places had refused it"
+            if in_vain >= 5:
+                return "refused, and bootstrap had failed five times"
+    return None
 
 
 def move(boards: int = 200, alive: int = 200, seed: int = 1, folder: Path | None = None) -> Tally:
@@ -399,13 +243,12 @@ def _count(
     tally.outcomes["connections with a fault"] = len(hit)
     tally.outcomes["times bootstrap was of no use, or all connections closed"] = injected
     for moved in fleet:
-        for why in _asked(moved):
-            if why is None:
-                tally.problem(f"{moved.name}: asked to register: {moved.said[-3000:]}")
-            tally.outcomes[f"requests to register, each refused: {why}"] += 1
-    requests = len(bench.platform.record.events("register")) - len(fleet)
-    if requests != sum(len(_asked(moved)) for moved in fleet):
-        tally.problem(f"{requests} requests to register, not all of them traced")
+        requests = len(bench.platform.record.events("register", PRODUCT_KEY, moved.board.mac)) - 1
+        why = _why(moved)
+        if requests and why is None:
+            tally.problem(f"{moved.name}: asked to register: {moved.said[-3000:]}")
+        elif requests:
+            tally.outcomes[f"requests to register, all refused: {why}"] += requests
 
 
 def _wave(bench: TwoPlaces, fleet: Sequence[_Moved], tally: Tally, rng: random.Random) -> int:
