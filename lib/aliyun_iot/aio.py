@@ -33,7 +33,11 @@ class Session:
         self._came = asyncio.Event()  # something came, for those who do not wait themselves
 
     async def publish(self, topic, payload, qos=0):
-        """As `session.Session.publish`."""
+        """As `session.Session.publish`.
+
+        A QoS 1 message that waited for another task's exchange when the connection was lost is
+        not kept: where several tasks publish, each sends again what raised.
+        """
         await self.drive(self.plain.publishing(topic, payload, qos))
 
     async def subscribe(self, topic):
