@@ -291,6 +291,25 @@ def test_a_device_that_was_just_relocated_is_told_too(bench: TwoPlaces) -> None:
     assert bench.connects(board, 4) == []
 
 
+def test_half_a_notice_of_a_connection_that_ended_does_not_spoil_the_next(
+    bench: TwoPlaces,
+) -> None:
+    main = TOLD + "device.run(on_connect, lambda s, topic, payload: print('message', topic))\n"
+    board = asking_board(bench, main)
+    boot(board)  # a minute has room for five tries, and two of them have been
+    topic = f"/sys/{PRODUCT_KEY}/{board.mac}/thing/bootstrap/notify"
+    with board.power_on() as session:
+        assert session.wait(f"at {bench.old.host}", GUARD) == "until", session.output
+        bench.mqtt.strike("cut")
+        long = json.dumps({"id": "1", "params": {"cmd": 0, "why": "x" * 45000}})
+        bench.platform.publish(PRODUCT_KEY, board.mac, topic, long.encode())
+        assert session.wait(f"at {bench.old.host}", GUARD, session.matched) == "until"
+        assert bench.move(board)
+        assert session.wait(f"at {bench.new.host}", GUARD) == "until", session.output
+    assert "message" not in session.output, session.output
+    assert bench.connects(board, 4) == [], session.output
+
+
 def test_a_plain_device_sees_the_notice_as_any_message(bench: TwoPlaces) -> None:
     main = "from aliyun_iot import device\ndevice.run(None, lambda s, t, p: print('got', t, p))\n"
     board = bench.board(bench.image(main=main))

@@ -162,7 +162,9 @@ def choose(device):
     session.server, session.port = _ways(state)[state["way"]]
     if "bootstrap" in state:
         topic = session.topic("thing/bootstrap/notify").encode()
-        if topic not in session.readers:
+        if topic in session.readers:
+            session.readers[topic](None, None)
+        else:
             from .notice import reader
 
             session.readers[topic] = reader(device)

@@ -7,10 +7,13 @@ from .. import phase
 
 
 def reader(device):
-    """What takes the notice, see `Session._deliver`."""
+    """What takes the notice, see `Session._deliver`; called with (None, None) it begins anew."""
     data = bytearray()
 
     def take(payload, left):
+        if payload is None:
+            data[:] = b""  # half a notice, of a connection that has ended
+            return
         if len(data) + len(payload) <= 1024:
             data.extend(payload)
         if not left:
