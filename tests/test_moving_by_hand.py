@@ -257,6 +257,26 @@ def test_an_identity_alone_on_flash_learns_its_place_once(bench: TwoPlaces) -> N
     assert bench.connects(board, 4) == [NEW]
 
 
+@pytest.mark.parametrize("moved", [True, False])
+def test_an_identity_alone_on_flash_is_relocated_too(bench: TwoPlaces, moved: bool) -> None:
+    board = of_the_factory(bench, main=RELOCATING)
+    board.write("/product.json", None)
+    default = f"{PRODUCT_KEY}.iot-as-mqtt.cn-shanghai.aliyuncs.com"
+    board.resolve = {f"{default}:443": f"127.0.0.1:{bench.mqtt.port}"} | dict(board.resolve)
+    with board.power_on() as session:
+        assert session.wait(f"at {default}", GUARD) == "until", session.output
+        if moved:
+            bench.move(board)
+        tell(bench, board, bench.at_new)
+        there = bench.new.host if moved else default
+        assert session.wait(f"at {there}", GUARD, session.matched) == "until", session.output
+    product = {"productKey": PRODUCT_KEY, **bench.at_new}
+    assert json.loads(board.read("/product.json") or b"") == with_check(product)
+    boot(board)
+    assert bench.connects(board) == ([OLD, NEW, NEW] if moved else [OLD, OLD, OLD])
+    assert bench.registrations(board) == 0
+
+
 def test_an_identity_of_the_factory_learns_its_old_place_before_it_is_relocated(
     bench: TwoPlaces,
 ) -> None:

@@ -29,8 +29,11 @@ def relocate(device, wanted):
             raise ConfigError("relocate: {}: not a field that tells the place".format(name))
         if name != "mqttPort" and isinstance(wanted[name], str) and not is_host(wanted[name]):
             raise ConfigError("product.json: {}: expected a part of a host name".format(name))
-    before = device.settings()
     fields = _read()
+    if fields or device.record is None:
+        before = device.settings()
+    else:  # an identity alone on flash goes by the defaults
+        before = phase("identity.product", {}, machine.unique_id())
     old = dict(fields)
     if "productKey" not in fields:
         fields["productKey"] = device.record["productKey"]
