@@ -50,24 +50,32 @@ asyncio.run(aio.run(lambda session: print("at", session.plain.server)))
 BUSY = (
     AIO
     + """
-face = None
+face = order = None
 async def work(n):
     while True:
         try:
             await face.publish(face.topic("user/update"), b"of task %d" % n, qos=1)
         except IotError:
             pass
-        await asyncio.sleep_ms(20)
+        await asyncio.sleep_ms(1)  # one of them is always under way
+async def rotating():
+    while True:
+        await order.wait()
+        order.clear()
+        face.plain.device.rotate()
 def on_connect(session):
-    global face
+    global face, order
     if face is None:
         face = session
-        for n in range(2):
-            asyncio.create_task(work(n))
+        order = asyncio.Event()
+        for task in (work(0), work(1), rotating()):
+            asyncio.create_task(task)
     print("at", session.plain.server)
 def on_message(session, topic, payload):
     if payload == b"rotate":
         session.plain.device.rotate()
+    else:
+        order.set()
 asyncio.run(aio.run(on_connect, on_message))
 """
 )
@@ -166,18 +174,22 @@ def test_a_lost_answer_then_no_power_then_another_place_cost_one_registration(
     assert proved(bench, board)
 
 
-def test_coroutines_that_publish_go_on_when_another_one_rotates(bench: TwoPlaces) -> None:
+@pytest.mark.parametrize("order", [b"rotate", b"have a task rotate"])
+def test_coroutines_that_publish_go_on_when_another_one_rotates(
+    bench: TwoPlaces, order: bytes
+) -> None:
     board = bench.board(bench.image(bench.product(), main=BUSY))
     topic = f"/sys/{PRODUCT_KEY}/{board.mac}/user/update"
     with board.power_on() as session:
         assert session.wait(f"at {bench.old.host}", GUARD) == "until", session.output
-        for _ in range(3):
+        for _ in range(5):
             bench.platform.reset(PRODUCT_KEY, board.mac)
-            tell(bench, board, b"rotate")
+            tell(bench, board, order)
             for line in ("beside the old one", "at "):
                 assert session.wait(line, GUARD, session.matched) == "until", session.output
             before = len(bench.platform.record.messages(topic))
-            session.wait("no such line", 1, session.matched)
+            session.wait("no such line", 0.3, session.matched)
             later = [m.payload for m in bench.platform.record.messages(topic)[before:]]
             assert {b"of task 0", b"of task 1"} <= set(later), session.output
+        assert "Traceback" not in session.output, session.output
     assert proved(bench, board)

@@ -72,6 +72,8 @@ class Session:
         try:
             for event, ms in steps:
                 await self._ready(event, ms)
+                if not self.plain.sock:  # closed meanwhile: `Device.rotate`
+                    raise NetworkError("not connected")
             whole = True
         except OSError as e:
             raise broken(e)

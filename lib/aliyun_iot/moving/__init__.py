@@ -1,7 +1,7 @@
 """Where a device connects, if there is more than one place, and by which secret: docs/moving.md.
 
 Loaded by a device that opted in, that was moved by hand or that rotates its secret, and by any
-whose identity is refused; never by a plain boot.
+whose identity is refused, or has not connected yet and tells no place; never by a plain boot.
 
 A place is a host and a port. Up to three are known: what bootstrap told, what product.json says,
 and where the identity is known to be good, which device.json keeps as `place`. Each may have
