@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from tools.iot_platform.console.advice import _REGISTER
+from tools.iot_platform.rules.codes import MESSAGES
 from tools.layout import ROOT
 
 TARGETS = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8")))
@@ -119,19 +121,37 @@ def test_the_architecture_fits_two_pages() -> None:
     assert len(told.splitlines()) <= ARCHITECTURE_LINES
 
 
+def test_the_readme_stays_short() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 200
+
+
 def test_the_contributors_example_is_as_it_says() -> None:
     """CONTRIBUTING.md leads through every place that a result code has."""
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     for path in (
         "lib/aliyun_iot/registration.py",
-        "tests/test_boot.py",
+        "tests/test_registration.py",
         "docs/errors.md",
         "tools/iot_platform/rules/codes.py",
         "tools/iot_platform/console/advice.py",
+        "tools/iot_platform/console/pages/faults.js",
         "lib/aliyun_iot/gateway/codes.py",
     ):
         assert path in text
         assert "6600" in (ROOT / path).read_text("utf-8"), path
     assert "_ADVICE" in (ROOT / "lib/aliyun_iot/registration.py").read_text("utf-8")
-    test = "test_each_refusal_says_what_to_do_and_stores_nothing"
-    assert test in text and f"def {test}" in (ROOT / "tests/test_boot.py").read_text("utf-8")
+    test = "test_each_code_becomes_a_typed_error_with_advice"
+    tests = (ROOT / "tests/test_registration.py").read_text("utf-8")
+    assert test in text and f"def {test}" in tests
+
+
+def test_a_result_code_is_in_each_of_its_places() -> None:
+    """A code that the device has advice on is one that the errors page and the console know."""
+    source = (ROOT / "lib/aliyun_iot/registration.py").read_text("utf-8")
+    codes = re.findall(r"(?m)^(\d{3,4}) ", source)
+    errors = (ROOT / "docs/errors.md").read_text("utf-8")
+    rows = re.findall(r"(?m)^\| `RefusedError` ([\d, ]+) \|", errors)
+    assert codes == sorted(codes) and "6600" in codes
+    assert set(codes) == set(", ".join(rows).split(", "))
+    assert {int(code) for code in codes} <= set(_REGISTER)
+    assert {int(code) for code in codes} <= set(MESSAGES)

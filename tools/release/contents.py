@@ -101,8 +101,11 @@ def check_clean() -> None:
     """See that what is released is what is committed. Raises ReleaseError."""
     changed = git("status", "--porcelain") or ""
     if changed:
-        first = changed.splitlines()[0].split(maxsplit=1)[-1]
-        raise ReleaseError(f"{first}: not committed; commit it, or say --dirty")
+        first, *rest = [line.split(maxsplit=1)[-1] for line in changed.splitlines()]
+        more = f" and {len(rest)} more" if rest else ""
+        raise ReleaseError(
+            f"{first}{more}: not committed; commit it, or say --dirty (make: DIRTY=1)"
+        )
 
 
 def this_release() -> Release:
