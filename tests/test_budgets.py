@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tools.bench import flash, heap, sessions, wire
 from tools.bench.budgets import BUDGETS
-from tools.bench.floors import mpy_parts
+from tools.bench.measures import flash, heap, sessions, wire
+from tools.bench.measures.floors import mpy_parts
+from tools.bench.measures.relay import Relay, Total
 from tools.bench.place import Flow, Place
-from tools.bench.relay import Relay, Total
 from tools.image import compile_source
 
 MESSAGES = [

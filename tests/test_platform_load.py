@@ -10,7 +10,7 @@ from pathlib import Path
 
 from platform_clients import PK, PS, connect_packet, tls_context
 
-from tools.bench import load
+from tools.bench.measures import load
 from tools.iot_platform import LocalPlatform
 
 COUNT = 500

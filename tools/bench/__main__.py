@@ -12,7 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from tools.bench import application, flash, heap, load, report, scale, sessions, timing, wire
+from tools.bench.measures import application, flash, heap, load, scale, sessions, timing, wire
+from tools.bench.page import report
 from tools.bench.place import Place
 from tools.bench.results import Section, Table
 from tools.layout import ROOT

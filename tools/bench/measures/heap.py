@@ -24,10 +24,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tools.bench.floors import CODE, NAMES, TOGETHER, heap_parts
+from tools.bench.measures.floors import CODE, NAMES, TOGETHER, heap_parts
 from tools.bench.modules import import_order
-from tools.bench.packages import HMAC, pypi_modules
-from tools.bench.pictures import bars, chart
+from tools.bench.page.pictures import bars, chart
+from tools.bench.peers.micropython_lib import HMAC, pypi_modules
 from tools.bench.place import BOOT_SECONDS, DEVICE, Flow, Place, script_text
 from tools.bench.results import Picture, Section, Table, number
 

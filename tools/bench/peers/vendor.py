@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from tools.bench.place import HERE, PRODUCT_KEY, PRODUCT_SECRET, SENSOR_KEY, Place
+from tools.bench.place import PRODUCT_KEY, PRODUCT_SECRET, SENSOR_KEY, Place
 from tools.layout import ROOT
 
 PYTHON = ROOT / ".venv" / "linkkit" / "bin" / "python"
@@ -46,7 +47,7 @@ def run(
         "post": post,
     }
     with subprocess.Popen(
-        [str(PYTHON), str(HERE / "vendor_flows.py"), flow],
+        [str(PYTHON), str(Path(__file__).with_name("vendor_flows.py")), flow],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

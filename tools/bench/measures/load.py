@@ -28,7 +28,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import IO
 
-from tools.bench.load_devices import SECRET, Target, allow_many_files, device_names, play
+from tools.bench.measures.load_devices import SECRET, Target, allow_many_files, device_names, play
 from tools.bench.place import PRODUCT_KEY, PRODUCT_SECRET, Place
 from tools.bench.results import Section, Table, number
 from tools.layout import ROOT

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tools.bench import vendor
-from tools.bench.pictures import bars
+from tools.bench.measures.relay import Relay, Total, together
+from tools.bench.page.pictures import bars
+from tools.bench.peers import vendor
 from tools.bench.place import Flow, Place
-from tools.bench.relay import Relay, Total, together
 from tools.bench.results import Picture, Section, Table, number
 
 SUBDEVICES = 30

@@ -16,9 +16,9 @@ from tools.bench.results import Section, Table, number
 _PEERS = """\
 ## The peers
 
-- **Naive script**: `tools/bench/naive/`, written for this comparison: `requests` as the firmware
-  freezes it, eight lines of HMAC, umqtt.simple. It verifies no certificate, stores nothing, tries
-  nothing again and waits for ever. It is compiled to .mpy with -O3, the best form it can have.
+- **Naive script**: `tools/bench/peers/naive/`, written for this comparison: `requests` as the
+  firmware freezes it, eight lines of HMAC, umqtt.simple. It verifies no certificate, stores
+  nothing, never retries, and waits for ever. It is compiled to .mpy with -O3, its best form.
 - **Naive script with micropython-hmac**: the same with micropython-lib's HMAC as PyPI has it
   (3.4.2.post3). It asks for a digest with `copy()` and `digest_size`, which the firmware's own
   lacks, so it needs micropython-hashlib (2.4.0.post5) and its SHA-256 in Python.

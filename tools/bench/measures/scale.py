@@ -29,8 +29,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from tools.bench.heap import WORD
-from tools.bench.pictures import chart
+from tools.bench.measures.heap import WORD
+from tools.bench.page.pictures import chart
 from tools.bench.place import PRODUCT_KEY, REPLIED, Place
 from tools.bench.results import Picture, Section, Table, number
 from tools.board import Board

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tools.bench.floors import flash_parts
+from tools.bench.measures.floors import flash_parts
 from tools.bench.modules import GATEWAY, direct, gateway, moving, sources
 from tools.bench.place import BOOT_SECONDS, OPTIMISE, PRODUCT_KEY, Flow, Place
 from tools.bench.results import Section, Table, number

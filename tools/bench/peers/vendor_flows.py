@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tests" / "linkkit"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "linkkit"))
 client = importlib.import_module("client")
 BATCH = 30
 
