@@ -11,17 +11,14 @@ from typing import Any
 import pytest
 
 from tools.image import RecordError, build_image, read_file
-from tools.image.records import (
-    BOM,
+from tools.image.records import BOM, check_of, plain, with_check
+from tools.image.rules import (
     REGIONS,
     check_complete,
     check_device,
-    check_of,
     check_product,
     check_wifi,
-    plain,
     product_remarks,
-    with_check,
 )
 
 PRODUCT = {"productKey": "a1ExpAkj9Hi", "productSecret": "ffFnFlKQW3HYjjPR"}

@@ -13,7 +13,8 @@ from tools.faults.bench import CONNECTED, PRODUCT_KEY
 from tools.faults.places import NEW, OLD, TwoPlaces
 from tools.faults.proxy import Fault
 from tools.image import RecordError
-from tools.image.records import check_product, with_check
+from tools.image.records import with_check
+from tools.image.rules import check_product
 
 GUARD = 90  # seconds after which it hangs, however busy the host
 NOWHERE = {"instanceId": None, "mqttHost": "nowhere.invalid"}

@@ -10,7 +10,8 @@ from rich.console import Console
 from tools.command import file_name
 from tools.image import RootError, image_files, load_root, shipped_roots
 from tools.image.mpy import check_source
-from tools.image.records import parse, product_remarks, standard_file
+from tools.image.records import parse, standard_file
+from tools.image.rules import product_remarks
 from tools.layout import ROOT
 
 

@@ -43,7 +43,8 @@ from tools.image import (
     read_file,
 )
 from tools.image.gateway import chosen
-from tools.image.records import check_complete, parse
+from tools.image.records import parse
+from tools.image.rules import check_complete
 from tools.private import PrivateFolder, write_private
 
 DEVICE = "/device.json"

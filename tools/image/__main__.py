@@ -24,7 +24,8 @@ from tools.image import (
     stock_layout,
 )
 from tools.image.gateway import chosen
-from tools.image.records import check_complete, parse, standard_file
+from tools.image.records import parse, standard_file
+from tools.image.rules import check_complete
 from tools.layout import BUILD
 from tools.private import write_private
 

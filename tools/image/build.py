@@ -13,16 +13,9 @@ from tools.image.filesystem import make_image
 from tools.image.gateway import chosen
 from tools.image.layout import FlashLayout
 from tools.image.mpy import compile_source
-from tools.image.records import (
-    BOM,
-    check_device,
-    check_product,
-    check_wifi,
-    parse,
-    plain,
-    with_check,
-)
+from tools.image.records import BOM, parse, plain, with_check
 from tools.image.roots import load_root, shipped_roots
+from tools.image.rules import check_device, check_product, check_wifi
 from tools.layout import LIB, ROOT
 from tools.version import package_version
 

@@ -19,7 +19,8 @@ from tools.deploy.ports import find_ports
 from tools.flash import FlashError, read_firmware
 from tools.image import IMAGE_ERRORS, parse_size, stock_layout
 from tools.image.gateway import chosen
-from tools.image.records import check_complete, parse, product_remarks, standard_file
+from tools.image.records import parse, standard_file
+from tools.image.rules import check_complete, product_remarks
 from tools.private import write_private
 from tools.provision.arguments import nvs_parser, preregister_parser, provision_parser
 from tools.provision.assign import Assignment

@@ -10,7 +10,8 @@ import struct
 import subprocess
 import sys
 
-from tools.image.records import BOM, check_product, parse
+from tools.image.records import BOM, parse
+from tools.image.rules import check_product
 from tools.private import PrivateFolder, write_private
 from tools.provision.errors import ProvisionError
 

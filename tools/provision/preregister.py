@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tools.deploy import DeployError, Mpremote, read_state
 from tools.flash import FlashError, run_esptool
-from tools.image.records import NAME
+from tools.image.rules import NAME
 from tools.provision.errors import ProvisionError
 from tools.provision.table import read_rows
 

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.image.records import RecordError, check_device, check_of
+from tools.image.records import RecordError, check_of
+from tools.image.rules import check_device
 from tools.provision.errors import ProvisionError
 from tools.provision.table import read_rows
 
