@@ -99,7 +99,7 @@ COMMANDS = {
         _PROVISION_OPTIONS,
     ),
     "platform": Command(
-        "run the local IoT Platform", "tools.iot_platform.__main__", (), "_parser"
+        "run the local IoT Platform", "tools.iot_platform.__main__", (), "platform_parser"
     ),
     "board": Command("boot a simulated board", "tools.board.__main__", (), "_arguments"),
     "run": Command("show the main job on a simulated board", "tools.story"),

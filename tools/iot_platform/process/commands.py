@@ -7,15 +7,12 @@ import json
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-from tools.command import count
-from tools.iot_platform.console.device_json import identity_state
 from tools.iot_platform.console.errors import ApiError
-from tools.iot_platform.console.words import fault_words
-from tools.iot_platform.process.live_log import line
+from tools.iot_platform.process import listings
+from tools.iot_platform.process.command_words import known_device, read_number
+from tools.iot_platform.process.fault_commands import fault
 from tools.iot_platform.process.local import LocalPlatform
 from tools.iot_platform.rules.names import Identity
 from tools.iot_platform.store.seed import SeedError, add_device, add_from_file, read_identity
@@ -139,46 +136,16 @@ class Commands:
         return "added " + ", ".join(added) if added else "nothing to add: all of it exists already"
 
     def _products(self, _: list[str]) -> str:
-        lines = []
-        for product in self._registry.products():
-            switch = "on" if product.dynamic_registration else "off"
-            free = ", without pre-registration too" if product.registration_free else ""
-            devices = len(self._registry.devices(product.product_key))
-            lines.append(
-                f"{product.product_key:<20} {product.node_type:<8} {count(devices, 'device')},"
-                f" dynamic registration {switch}{free}"
-            )
-        return "\n".join(lines) or "no products; add one with `add-product FILE`"
+        return listings.products(self._platform)
 
     def _devices(self, words: list[str]) -> str:
-        lines = []
-        for product_key in words:
-            self._registry.product(product_key)
-        for device in self._registry.devices(*words):
-            online = self._platform.online(*device.identity)
-            state = [
-                "online" if online else "offline",
-                identity_state(device),
-                count(device.registrations, "registration"),
-            ]
-            if device.disabled:
-                state.append("disabled")
-            gateway = self._platform.topology.gateway_of(device.identity)
-            if gateway is not None:
-                state.append(f"under {gateway}")
-            lines.append(f"{device.identity!s:<40} {', '.join(state)}")
-        return "\n".join(lines) or "no devices; add one with `add-device PK/DN`"
+        return listings.devices(self._platform, *words)
 
     def _topology(self, words: list[str]) -> str:
-        gateway = self._device(words[0])
-        online = set(self._platform.subdevices_online(gateway))
-        subdevices = self._platform.topology.subdevices(gateway)
-        rows = [f"{s!s:<40} {'online' if s in online else 'offline'}" for s in subdevices]
-        return "\n".join(rows) or "no sub-devices"
+        return listings.topology(self._platform, self._device(words[0]))
 
     def _events(self, words: list[str]) -> str:
-        last = _number(words[0], 1) if words else 20
-        return "\n".join(line(e) for e in self._platform.record.events()[-last:])
+        return listings.events(self._platform, read_number(words[0], 1) if words else 20)
 
     def _switch(self, words: list[str]) -> str:
         if words[1] not in ("on", "off"):
@@ -259,7 +226,7 @@ class Commands:
     def _change(self, words: list[str]) -> str:
         return _sent(
             self._platform.notify_topology_change(
-                self._device(words[0]), _number(words[1]), self._all(words[2:])
+                self._device(words[0]), read_number(words[1]), self._all(words[2:])
             )
         )
 
@@ -268,76 +235,16 @@ class Commands:
         return "taken from its gateway" if was_bound else "belongs to no gateway"
 
     def _fault(self, words: list[str]) -> str:
-        faults = self._platform.faults
-        name, given = words[0], words[1:]
-        if "/" in name:
-            return self._device_fault(self._device(name), given)
-        arm: Callable[..., None]
-        if name in ("connack", "code"):
-            if not given:
-                raise ValueError(f"{name}: expected a code")
-            arm = faults.connack if name == "connack" else faults.register_code
-            most = 255 if name == "connack" else 9999
-            arm = partial(arm, _number(given.pop(0), 1, most))
-        elif name in ("lost", "refuse", "stall"):
-            arm = {
-                "lost": faults.drop_next_register_answer,
-                "refuse": faults.refuse_connection,
-                "stall": faults.stall_handshake,
-            }[name]
-        elif name == "clear":
-            arm = faults.clear
-        else:
-            raise ValueError(f"{name!r}: expected lost, refuse, stall, connack, code or clear")
-        if len(given) > (name != "clear"):
-            raise ValueError(f"{given[-1]!r}: one word too many")
-        arm(*(_number(word, 1, 1000) for word in given))
-        return "no faults are armed" if name == "clear" else "armed"
-
-    def _device_fault(self, device: Identity, words: list[str]) -> str:
-        if words == ["clear"]:
-            shown = self._platform.clear_faults(*device)
-        elif words:
-            settings = dict(_setting(word) for word in words[1:])
-            shown = self._platform.set_fault(*device, words[0], **settings)
-        else:
-            shown = self._platform.faults_of(*device)
-        return "\n".join(map(fault_words, shown)) or "no faults are on"
+        return fault(self._platform, words)
 
     def _quit(self, _: list[str]) -> str:
         raise Quit
 
     def _device(self, word: str) -> Identity:
-        """A device that is there. Raises SeedError, KeyError."""
-        identity = read_identity(word)
-        if self._registry.device(*identity).deleted:
-            raise KeyError(f"no device {identity}")
-        return identity
+        return known_device(self._platform, word)
 
     def _all(self, words: list[str]) -> list[Identity]:
         return [self._device(word) for word in words]
-
-
-def _number(word: str, least: int = 0, most: int = 999_999_999) -> int:
-    if not (word.isascii() and word.isdecimal() and len(word) < 10):
-        raise ValueError(f"{word!r}: expected a number")
-    if not least <= int(word) <= most:
-        raise ValueError(f"{word!r}: expected a number from {least} to {most}")
-    return int(word)
-
-
-def _setting(word: str) -> tuple[str, Any]:
-    """NAME=VALUE of a fault; the value is a number where it looks like one."""
-    name, equals, text = word.partition("=")
-    if not equals:
-        raise ValueError(f"{word!r}: expected NAME=VALUE, such as times=3 or seconds=5")
-    if text == "always":
-        return name, None
-    try:
-        value: Any = json.loads(text)
-    except ValueError:
-        value = text
-    return name, value
 
 
 def _sent(sent: bool) -> str:
