@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import struct
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 from tools.board.hardware import Hardware
-from tools.board.interpreter import SHARED, SHARED_WORDS, Interpreter
+from tools.board.interpreter import Interpreter
 from tools.board.lock import hold, release
+from tools.board.meters import Meters
 from tools.board.results import BootResult, Cut, Ending, FlashUse
 
 PROMPT = b">>> "
@@ -45,8 +45,6 @@ class Session:
         """Whether boot.py and main.py are over."""
         self.heap_before_boot = 0
         """Bytes on the heap when boot.py began."""
-        self._heap_peak = 0
-        self._crossed = False
         self.matched = 0  # where what was last waited for ends, in `output`
         self._sent_at = -1  # length of the output when something was typed last
         self._interrupted = False  # Ctrl-C came before the interpreter could take it
@@ -55,7 +53,7 @@ class Session:
         self._boots_left = max_boots
         self._echo = echo
         self._watchdog: float | None = None
-        self._use = FlashUse()
+        self._meters = Meters(board.folder)
         self._began = time.monotonic()
         self._lock = hold(
             board.folder / "power",
@@ -72,13 +70,13 @@ class Session:
     def _start(self, cause: int, raw_repl: bool = False) -> Interpreter:
         board = self.board
         (board.folder / "cause").write_text(str(cause))
-        (board.folder / "counters").write_bytes(bytes(20))
-        (board.folder / SHARED).write_bytes(bytes(4 * SHARED_WORDS))
+        self._meters.restart()
         fault = board.flash_fault
         bad = -1 if fault is None else -2 if fault.block is None else fault.block
         cut = 0
         if self._cut is not None:
-            cut = max(0, self._cut.operation - self._use.programs - self._use.erases)
+            use = self._meters.ended
+            cut = max(0, self._cut.operation - use.programs - use.erases)
         self.at_repl = False
         self._watchdog = None
         self._starting = True
@@ -113,33 +111,12 @@ class Session:
     @property
     def flash(self) -> FlashUse:
         """What has been done to the flash in this power cycle so far."""
-        return self._counted() if self._interpreter.alive else self._use
+        return self._meters.running if self._interpreter.alive else self._meters.ended
 
     @property
     def heap_crossed(self) -> bool:
         """Whether the heap has grown into the network's memory since power-on."""
-        return self._crossed or self._shared()[0] > 0
-
-    def _shared(self) -> tuple[int, ...]:
-        data = (self.board.folder / SHARED).read_bytes()
-        return struct.unpack(f"{SHARED_WORDS}I", data)
-
-    def _count(self) -> None:
-        self._crossed = self.heap_crossed
-        if not self._starting:
-            self._heap_peak = max(self._heap_peak, self._shared()[1])
-        self._use = self._counted()
-
-    def _counted(self) -> FlashUse:
-        counts = struct.unpack("5I", (self.board.folder / "counters").read_bytes()[:20])
-        use = self._use
-        return FlashUse(
-            use.programs + counts[0],
-            use.erases + counts[1],
-            use.reads + counts[2],
-            use.bytes_read + counts[3],
-            use.bytes_programmed + counts[4],
-        )
+        return self._meters.heap_crossed
 
     def _receive(self, data: bytes) -> None:
         """Take output: line ends as the chip's, and no more than the chip would show.
@@ -170,7 +147,7 @@ class Session:
     def _restart(self, cause: int, raw_repl: bool = False) -> None:
         """Start again without losing power."""
         self._interpreter.kill()
-        self._count()
+        self._meters.add(booted=not self._starting)
         self.resets += 1
         self._interpreter = self._start(cause, raw_repl)
 
@@ -302,7 +279,7 @@ class Session:
         """Cut the power now."""
         if self._interpreter.alive:
             self._interpreter.kill()
-            self._count()
+            self._meters.add(booted=not self._starting)
             release(self._lock)
 
     def result(self, ending: Ending) -> BootResult:
@@ -311,11 +288,11 @@ class Session:
         return BootResult(
             self.output,
             ending,
-            self._use,
+            self._meters.ended,
             self.resets,
             seconds,
             self.heap_before_boot,
-            self._heap_peak,
+            self._meters.heap_peak,
             self.heap_crossed,
             self.died_of,
         )
