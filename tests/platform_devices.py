@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from platform_clients import PK, PS, MqttClient
+from mqtt_client import MqttClient
+from platform_clients import PK, PS
 
 from tools.iot_platform import LocalPlatform
 

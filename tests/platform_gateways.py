@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from platform_clients import GATEWAY, PS, SUB, MqttClient, hmac_hex
+from mqtt_client import MqttClient
+from platform_clients import GATEWAY, PS, SUB, hmac_hex
 
 from tools.iot_platform import Identity, LocalPlatform
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from console_client import ConsoleClient
-from platform_clients import GATEWAY, PK, PS, SUB, MqttClient, post, registration_form
+from mqtt_client import MqttClient
+from platform_clients import GATEWAY, PK, PS, SUB, post, registration_form
 
 from tools.iot_platform import Identity, LocalPlatform
 from tools.iot_platform.console.server import ConsoleSettings

@@ -7,7 +7,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from platform_clients import PK, PS, MqttClient, post, registration_form
+from mqtt_client import MqttClient
+from platform_clients import PK, PS, post, registration_form
 from platform_process import Running
 
 from tools.iot_platform import Identity, LocalPlatform

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import pytest
 from console_client import ConsoleClient
-from platform_clients import PK, MqttClient, connect_packet, post, registration_form
+from mqtt_client import MqttClient, connect_packet
+from platform_clients import PK, post, registration_form
 
 from tools.iot_platform import Identity, LocalPlatform
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from console_browser import DN, Window, need_browser, settle
-from platform_clients import GATEWAY, PK, MqttClient, post, registration_form
+from mqtt_client import MqttClient
+from platform_clients import GATEWAY, PK, post, registration_form
 from playwright.sync_api import Page, expect
 
 from tools.iot_platform import Identity, LocalPlatform

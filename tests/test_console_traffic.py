@@ -6,7 +6,8 @@ import json
 
 import pytest
 from console_client import ConsoleClient
-from platform_clients import PK, MqttClient, post, registration_form
+from mqtt_client import MqttClient
+from platform_clients import PK, post, registration_form
 
 from tools.iot_platform import Event, Identity, LocalPlatform
 from tools.iot_platform.console.masking import PREVIEW, mask_members, payload_json

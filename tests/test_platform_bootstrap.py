@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from platform_clients import PK, PS, Answer, MqttClient, post
+from mqtt_client import MqttClient
+from platform_clients import PK, PS, Answer, post
 
 from tools.iot_platform import Instance, LocalPlatform
 from tools.iot_platform.process.commands import Commands

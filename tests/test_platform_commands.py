@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from platform_clients import PK, PS, SUB, MqttClient, post, registration_form
+from mqtt_client import MqttClient
+from platform_clients import PK, PS, SUB, post, registration_form
 from platform_process import DN, GATEWAY
 
 from tools.iot_platform import LocalPlatform

@@ -12,15 +12,8 @@ from contextlib import contextmanager
 from urllib.parse import urlencode
 
 import pytest
-from platform_clients import (
-    DEADLINE,
-    PK,
-    PS,
-    MqttClient,
-    post,
-    registration_form,
-    tls_context,
-)
+from mqtt_client import MqttClient
+from platform_clients import DEADLINE, PK, PS, post, registration_form, tls_context
 
 from tools.iot_platform import LocalPlatform
 

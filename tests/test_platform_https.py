@@ -9,16 +9,7 @@ from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
-from platform_clients import (
-    DEADLINE,
-    PK,
-    PS,
-    MqttClient,
-    hmac_hex,
-    post,
-    registration_form,
-    tls_context,
-)
+from platform_clients import DEADLINE, PK, PS, hmac_hex, post, registration_form, tls_context
 
 from tools.iot_platform import Behaviour, LocalPlatform
 
@@ -39,12 +30,6 @@ def platform() -> Iterator[LocalPlatform]:
 
 def code_of(platform: LocalPlatform, **changes: str | None) -> int:
     return int(post(platform, registration_form(changes=changes)).json["code"])
-
-
-def go_online(platform: LocalPlatform, device_name: str = DN) -> None:
-    secret = platform.registry.device(PK, device_name).device_secret
-    with MqttClient(platform) as client:
-        assert client.connect_device(PK, device_name, secret) == 0
 
 
 def exchange(platform: LocalPlatform, request: bytes) -> bytes:
@@ -228,81 +213,6 @@ def test_refuses_a_disabled_device(platform: LocalPlatform) -> None:
     assert code_of(platform) == 6204
 
     platform.enable(PK, DN)
-    assert code_of(platform) == 200
-
-
-def test_refuses_an_active_device_in_the_documented_words(platform: LocalPlatform) -> None:
-    go_online(platform)
-
-    assert post(platform, V1).body == b'{"code":6289,"message":"device is already active"}'
-
-
-def test_hands_out_a_new_secret_each_time_until_the_first_connect(
-    platform: LocalPlatform,
-) -> None:
-    secrets = [post(platform, V1).json["data"]["deviceSecret"] for _ in range(3)]
-
-    assert len(set(secrets)) == 3
-    with MqttClient(platform) as client:
-        assert client.connect_device(PK, DN, secrets[0]) == 4
-    with MqttClient(platform) as client:
-        assert client.connect_device(PK, DN, secrets[2]) == 0
-    assert code_of(platform) == 6289
-
-
-def test_a_refused_connect_does_not_activate(platform: LocalPlatform) -> None:
-    with MqttClient(platform) as client:
-        assert client.connect_device(PK, DN, "wrong") == 4
-
-    assert code_of(platform) == 200
-
-
-def test_can_hand_out_the_same_secret_each_time() -> None:
-    with LocalPlatform(behaviour=Behaviour(new_secret_each_registration=False)) as platform:
-        platform.registry.add_product(PK, PS)
-        platform.registry.add_device(PK, DN, "madeWhenTheDeviceWasAdded")
-
-        answers = [post(platform, V1).json["data"]["deviceSecret"] for _ in range(2)]
-
-    assert answers == ["madeWhenTheDeviceWasAdded"] * 2
-
-
-def test_can_refuse_after_the_first_registration() -> None:
-    behaviour = Behaviour(refuse_registration_after="first registration")
-    with LocalPlatform(behaviour=behaviour) as platform:
-        platform.registry.add_product(PK, PS)
-        platform.registry.add_device(PK, DN)
-
-        assert [code_of(platform), code_of(platform)] == [200, 6289]
-
-
-def test_registers_again_after_a_reset(platform: LocalPlatform) -> None:
-    go_online(platform)
-    assert code_of(platform) == 6289
-
-    platform.reset(PK, DN)
-
-    assert platform.registry.device(PK, DN).activated, "a reset does not take activation back"
-    assert code_of(platform) == 200
-
-
-def test_the_old_secret_is_valid_after_a_reset_until_the_next_registration(
-    platform: LocalPlatform,
-) -> None:
-    old = platform.registry.device(PK, DN).device_secret
-    go_online(platform)
-    platform.reset(PK, DN)
-    post(platform, V1)
-
-    with MqttClient(platform) as client:
-        assert client.connect_device(PK, DN, old) == 4
-
-
-def test_registers_again_after_delete_and_add(platform: LocalPlatform) -> None:
-    go_online(platform)
-    platform.delete(PK, DN)
-    platform.registry.add_device(PK, DN)
-
     assert code_of(platform) == 200
 
 

@@ -6,7 +6,8 @@ import struct
 from collections.abc import Iterator
 
 import pytest
-from platform_clients import PK, MqttClient, connect_packet
+from mqtt_client import MqttClient, connect_packet
+from platform_clients import PK
 from platform_devices import DN, DS, POST, device_platform
 
 from tools.iot_platform import LocalPlatform

@@ -8,7 +8,8 @@ import struct
 import time
 from pathlib import Path
 
-from platform_clients import PK, PS, connect_packet, tls_context
+from mqtt_client import connect_packet
+from platform_clients import PK, PS, tls_context
 
 from tools.bench.measures import load
 from tools.iot_platform import LocalPlatform

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from platform_clients import GATEWAY, PS, SUB, MqttClient
+from mqtt_client import MqttClient
+from platform_clients import GATEWAY, PS, SUB
 from platform_gateways import (
     BATCH_LOGIN,
     BATCH_LOGOUT,

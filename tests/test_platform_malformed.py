@@ -7,7 +7,8 @@ import struct
 from collections.abc import Iterator
 
 import pytest
-from platform_clients import PK, MqttClient, client_id, hmac_hex
+from mqtt_client import MqttClient, client_id
+from platform_clients import PK, hmac_hex
 from platform_devices import DN, DS, POST, SYS, device_platform
 
 from tools.iot_platform import LocalPlatform

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from platform_clients import PK, PS, MqttClient, client_id, hmac_hex
+from mqtt_client import MqttClient, client_id
+from platform_clients import PK, PS, hmac_hex
 
 from tools.iot_platform import Behaviour, LocalPlatform
 

@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from platform_clients import PK, PS, MqttClient, client_id, post, registration_form
+from mqtt_client import MqttClient, client_id
+from platform_clients import PK, PS, post, registration_form
 
 from tools.iot_platform import Behaviour, Identity, LocalPlatform
 

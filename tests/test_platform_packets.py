@@ -8,7 +8,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from platform_clients import PK, PS, MqttClient, post, registration_form
+from mqtt_client import MqttClient
+from platform_clients import PK, PS, post, registration_form
 
 from tools.iot_platform import LocalPlatform
 from tools.iot_platform.mqtt import packets

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from platform_clients import PK, MqttClient, Packet
+from mqtt_client import MqttClient, Packet
+from platform_clients import PK
 from platform_devices import DN, DS, GET, NO_SS, SET, device_platform
 
 from tools.iot_platform import LocalPlatform

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from platform_clients import PK, PS, MqttClient, post, registration_form
+from mqtt_client import MqttClient
+from platform_clients import PK, PS, post, registration_form
 
 from tools.iot_platform import Behaviour, Identity, LocalPlatform, Registry
 from tools.iot_platform.process.options import SettingError, behaviour_help, change_behaviour

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from platform_clients import PK, MqttClient
+from mqtt_client import MqttClient
+from platform_clients import PK
 from platform_devices import DN, DS, POST, SYS, device_platform
 
 from tools.iot_platform import LocalPlatform

@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from platform_clients import PK, MqttClient
+from mqtt_client import MqttClient
+from platform_clients import PK
 from platform_devices import DN, DS, SET, device_platform
 
 from tools.iot_platform import LocalPlatform

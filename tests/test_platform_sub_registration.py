@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from platform_clients import GATEWAY, PK, PS, SUB, MqttClient, hmac_hex
+from mqtt_client import MqttClient
+from platform_clients import GATEWAY, PK, PS, SUB, hmac_hex
 from platform_gateways import DS, GW, NAMES, SYS, gateway_platform, named
 
 from tools.iot_platform import Identity, LocalPlatform

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from platform_clients import GATEWAY, SUB, MqttClient
+from mqtt_client import MqttClient
+from platform_clients import GATEWAY, SUB
 from platform_gateways import DS, GW, LOGIN, OTHER, bound_platform, entry, login, named, online
 
 from tools.iot_platform import Identity, LocalPlatform

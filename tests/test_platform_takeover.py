@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from platform_clients import GATEWAY, PK, PS, SUB, MqttClient
+from mqtt_client import MqttClient
+from platform_clients import GATEWAY, PK, PS, SUB
 from platform_gateways import DS, GW, LOGIN, bound_platform, entry, login, online
 
 from tools.iot_platform import LocalPlatform

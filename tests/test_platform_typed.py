@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from platform_clients import GATEWAY, PK, PS, MqttClient, post, registration_form
+from mqtt_client import MqttClient
+from platform_clients import GATEWAY, PK, PS, post, registration_form
 from platform_process import DN, Running
 
 from tools.iot_platform import LocalPlatform

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from platform_clients import Answer, MqttClient, post, registration_form
+from mqtt_client import MqttClient
+from platform_clients import Answer, post, registration_form
 from platform_process import Running
 from watched_tools import Watched
 
