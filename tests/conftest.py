@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +16,7 @@ from tools.deploy.ports import check_port
 from tools.image import build_image
 from tools.image.records import FOLDER
 from tools.iot_platform import LocalPlatform
-from tools.layout import FROZEN, LIB, micropython_command
+from tools.micropython import run_script
 
 pytest_plugins = [
     "platform_devices",
@@ -60,7 +59,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture
-def on_device(tmp_path: Path) -> Callable[..., Any]:
+def on_device() -> Callable[..., Any]:
     """Run a script of tests/device in MicroPython: its last line, JSON, is the result.
 
     `on_device("hmac_cases.py", cases)` hands `cases` over as JSON in a file, whose path is the
@@ -68,20 +67,8 @@ def on_device(tmp_path: Path) -> Callable[..., Any]:
     """
 
     def run(script: str, given: Any = None, *, heap: str = "2M", timeout: float = 60) -> Any:
-        handed = tmp_path / "given.json"
-        # MicroPython reads an escaped surrogate pair as two characters: hand text over as it is.
-        handed.write_text(json.dumps(given, ensure_ascii=False), encoding="utf-8")
-        done = subprocess.run(
-            [*micropython_command(), "-X", f"heapsize={heap}", DEVICE_TESTS / script, handed],
-            env={**os.environ, "MICROPYPATH": f"{LIB}:{FROZEN}:{DEVICE_TESTS}", "TZ": "UTC"},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert done.stdout, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
+        told = run_script(DEVICE_TESTS / script, given, heap=heap, timeout=timeout)
+        return json.loads(told.splitlines()[-1])
 
     return run
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tools.faults.bench import DEVICE_SCRIPTS
 from tools.faults.tally import keep
-from tools.layout import FROZEN, LIB, ROOT, micropython_command
+from tools.layout import ROOT
+from tools.micropython import run_script
 
 PICTURE = ROOT / "docs" / "fleet-restart.svg"
 DEVICES = 1000
@@ -45,28 +42,15 @@ class Restart:
 
 
 def simulate(jitter: bool, seed: int = 1) -> Restart:
-    """Run the device's own retry code in MicroPython. Raises RuntimeError."""
-    with tempfile.TemporaryDirectory() as folder:
-        given = Path(folder) / "given.json"
-        settings = {
-            "devices": DEVICES,
-            "served": SERVED,
-            "jitter": jitter,
-            "seed": seed,
-            "seconds": _SECONDS,
-        }
-        given.write_text(json.dumps(settings))
-        done = subprocess.run(
-            [*micropython_command(), "-X", "heapsize=16M", DEVICE_SCRIPTS / "fleet.py", given],
-            env={**os.environ, "MICROPYPATH": f"{LIB}:{FROZEN}", "TZ": "UTC"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-    if done.returncode:
-        raise RuntimeError(done.stdout + done.stderr)
-    told = json.loads(done.stdout)
+    """Run the device's own retry code in MicroPython. Raises ScriptError."""
+    settings = {
+        "devices": DEVICES,
+        "served": SERVED,
+        "jitter": jitter,
+        "seed": seed,
+        "seconds": _SECONDS,
+    }
+    told = json.loads(run_script(DEVICE_SCRIPTS / "fleet.py", settings, heap="16M"))
     return Restart(told["tries"], told["online"], told["most"])
 
 

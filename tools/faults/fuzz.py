@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from tools.faults.bench import DEVICE_SCRIPTS
 from tools.faults.tally import Tally, keep
-from tools.layout import FROZEN, LIB, micropython_command
+from tools.micropython import run_script
 
 KINDS = {
     "fuzz_http.py": "mutated HTTP answers",
@@ -29,20 +25,13 @@ _MOST_GROWTH = 512
 
 def _part(script: str, seed: int, cases: int) -> dict[str, Any]:
     """Run one part in MicroPython. Raises subprocess.TimeoutExpired: a hang."""
-    with tempfile.TemporaryDirectory() as folder:
-        given = Path(folder) / "given.json"
-        given.write_text(json.dumps({"seed": seed, "cases": cases}))
-        done = subprocess.run(
-            [*micropython_command(), "-X", "heapsize=256wK", DEVICE_SCRIPTS / script, given],
-            env={**os.environ, "MICROPYPATH": f"{LIB}:{FROZEN}:{DEVICE_SCRIPTS}", "TZ": "UTC"},
-            capture_output=True,
-            text=True,
-            timeout=60 + cases / 20,
-            check=False,
-        )
-    if done.returncode or not done.stdout:
-        raise RuntimeError(f"{script}, seed {seed}: {done.stdout[-500:]}{done.stderr[-500:]}")
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    printed = run_script(
+        DEVICE_SCRIPTS / script,
+        {"seed": seed, "cases": cases},
+        heap="256wK",
+        timeout=60 + cases / 20,
+    )
+    told: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return told
 
 

@@ -13,18 +13,13 @@ machine.
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import ssl
-import subprocess
-import tempfile
-from pathlib import Path
 
 from tools.bench.place import DEVICE, Place
 from tools.bench.results import Section, Table, number
 from tools.faults.server import Server
 from tools.iot_platform.network.certificates import Certificate, shared_authority
-from tools.layout import LIB, micropython_command
+from tools.micropython import run_script
 
 COUNT = 300
 Key = tuple[str, str, str, int]
@@ -77,12 +72,7 @@ def _message(qos: int, number: int) -> bytes:
 
 def costs(place: Place, count: int, rounds: int) -> dict[Key, tuple[float, float]]:
     """(who, transport, way, QoS) -> microseconds, bytes allocated; for each message."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Counterpart(False) as plain,
-        Counterpart(True) as secure,
-    ):
-        given = Path(folder) / "given.json"
+    with Counterpart(False) as plain, Counterpart(True) as secure:
         asked = {
             "tcp": plain.port,
             "tls": secure.port,
@@ -91,19 +81,9 @@ def costs(place: Place, count: int, rounds: int) -> dict[Key, tuple[float, float
             "rounds": rounds,
             "pause": 300,
         }
-        given.write_text(json.dumps(asked), "utf-8")
-        done = subprocess.run(
-            [*micropython_command(), "-X", "heapsize=8M", DEVICE / "messages.py", given],
-            env={**os.environ, "MICROPYPATH": f"{LIB}:{place.naive_frozen}", "TZ": "UTC"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-    if done.returncode:
-        raise RuntimeError(done.stdout + done.stderr)
+        told = run_script(DEVICE / "messages.py", asked, heap="8M", path=[place.naive_frozen])
     found = {}
-    for line in done.stdout.splitlines():
+    for line in told.splitlines():
         if line.startswith("cost "):
             _, who, transport, way, qos, took, heap = line.split()
             found[who, transport, way, int(qos)] = (float(took), float(heap))
