@@ -14,7 +14,7 @@ from micropython import const
 
 import aliyun_iot
 
-from . import ConfigError, frozen, loads, log, machine, time
+from . import ConfigError, loads, log, machine, time
 
 _PER_NETWORK = const(15000)  # milliseconds for one network to answer, its DHCP included
 _OLD = const(7000)  # after so many a failure that is still shown from before counts as a new one
@@ -164,6 +164,19 @@ def _set(unix):
     machine.RTC().datetime((date[0], date[1], date[2], date[6], date[3], date[4], date[5], 0))
 
 
+def _frozen(name):
+    """Import a module that is frozen into the firmware past the flash: see `aliyun_iot`."""
+    path = sys.path[:]
+    sys.path[:] = [entry for entry in path if entry not in ("", "/lib")]
+    try:
+        return __import__(name)
+    except ImportError:
+        pass  # it may be on the flash
+    finally:
+        sys.path[:] = path
+    return __import__(name)
+
+
 def set_clock(host=None):
     """Set the clock by NTP, or at least to the floor. Raises nothing.
 
@@ -177,7 +190,7 @@ def set_clock(host=None):
         aliyun_iot.time_source = "floor"
     before = sys.modules.get("ntptime")
     try:
-        ntptime = frozen("ntptime")
+        ntptime = _frozen("ntptime")
         own = ntptime.host
         ntptime.host = host or own
         try:

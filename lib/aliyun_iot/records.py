@@ -8,7 +8,7 @@ every instant either the old record or a complete new one can be loaded.
 
 from micropython import const
 
-from . import StoreError, binascii, errno, frozen, json, loads, os
+from . import StoreError, binascii, errno, json, loads, os
 
 UNREADABLE = "cannot be read"
 _NEW = const(".new")
@@ -171,7 +171,8 @@ def tidy():
     littlefs compacts a log when its block is full, so it is filled.
     """
     try:
-        flash = frozen("flashbdev").bdev
+        # Not looked for on the flash: the firmware has it loaded since it mounted that.
+        from flashbdev import bdev
     except ImportError:
         return  # not an ESP32
     head = bytearray(8)
@@ -180,8 +181,8 @@ def tidy():
     try:
         for _ in range(20):
             # The log of `/` lies in block 0 or 1, the newer one having the higher revision.
-            flash.readblocks(0, memoryview(head)[:4], 0)
-            flash.readblocks(1, memoryview(head)[4:], 0)
+            bdev.readblocks(0, memoryview(head)[:4], 0)
+            bdev.readblocks(1, memoryview(head)[4:], 0)
             if before not in (None, bytes(head)):
                 break
             before = bytes(head)
