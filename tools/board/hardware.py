@@ -77,6 +77,10 @@ class Hardware:
         options: more options of the interpreter.
         """
         self.folder = folder.absolute()
+        try:  # MicroPython's paths are texts
+            str(self.folder).encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"folder: {str(self.folder)!a}; expected a name in UTF-8") from None
         self.folder.mkdir(parents=True, exist_ok=True)
         digits = mac.lower().replace(":", "").replace("-", "")
         if len(bytes.fromhex(digits)) != 6:
