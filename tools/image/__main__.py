@@ -24,6 +24,7 @@ from tools.image import (
     stock_layout,
 )
 from tools.image.gateway import chosen
+from tools.image.layout import NEWEST_FIRMWARE
 from tools.image.records import check_complete, parse, standard_file
 from tools.layout import BUILD
 from tools.private import write_private
@@ -56,7 +57,7 @@ def image_parser(prog: str = "aliyun-iot image") -> argparse.ArgumentParser:
     add(
         "--firmware-version",
         metavar="VERSION",
-        default="1.29",
+        default=NEWEST_FIRMWARE,
         help="MicroPython, without --firmware; default: %(default)s",
     )
     add("--flash-size", metavar="SIZE", default="4MB", help="of the chip; default: %(default)s")
