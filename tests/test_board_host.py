@@ -67,7 +67,7 @@ def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
 
 
 def test_a_folder_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="folder: .*udcff'; expected a name in UTF-8"):
+    with pytest.raises(ValueError, match=r"folder: .*udcff'; expected a name in UTF-8"):
         Board(image_of(""), tmp_path / os.fsdecode(b"\xff"))
 
 

@@ -126,7 +126,8 @@ class Interpreter:
             heap = f"{2 * CHIP_HEAP // 1024}wK"
         source = (
             f"import sys,uctypes,vfs;vfs.mount({{rom}},{ROM_MOUNT!r});"
-            f"sys.path[:]=[{ROM_MOUNT + '/chip'!r}];__import__('start').start(shared={{shared}},{given})"
+            f"sys.path[:]=[{ROM_MOUNT + '/chip'!r}];"
+            f"__import__('start').start(shared={{shared}},{given})"
         )
         options = ("-i", *(("-X", f"heapsize={heap}") if heap else ()), *options)
         launcher = [
