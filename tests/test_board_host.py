@@ -61,6 +61,16 @@ def test_a_path_with_a_space_and_a_colon_keeps_the_boards_clock(
     assert board.boot().output.startswith("year 2000\n")
 
 
+@pytest.mark.parametrize("name", ["{rom}{shared}", "100%", "a\nb", "'\"\\", "käse 📶"])
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    assert Board(image_of("print('up')"), tmp_path / name).boot("up").ending == "until"
+
+
+def test_a_folder_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"folder: .*udcff'; expected a name in UTF-8"):
+        Board(image_of(""), tmp_path / os.fsdecode(b"\xff"))
+
+
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])
 def test_a_serial_port_takes_nobodys_name(tmp_path: Path, kind: str) -> None:
     name = tmp_path / "port"
@@ -95,6 +105,14 @@ def test_the_command_refuses_a_name_that_is_a_file(tmp_path: Path) -> None:
     assert (done.returncode, mine.read_text()) == (1, "mine")
     assert f"error: {mine}: exists already, and is no link to a serial port" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("where", ["missing/port", "file/port"])
+def test_a_serial_port_without_a_place_names_the_link(tmp_path: Path, where: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError) as caught:
+        link("/dev/pts/99", tmp_path / where)
+    assert caught.value.filename == str(tmp_path / where)
 
 
 # --- one board, one place
@@ -132,6 +150,29 @@ def test_a_second_command_with_one_mac_against_one_platform_says_so(tmp_path: Pa
         third = run(*place, "--folder", tmp_path / "a", typed="1\n")
         assert third.returncode == 1
         assert "under power there already" in third.stderr
+    finally:
+        first.terminate()
+        first.communicate()
+
+
+def test_a_second_command_takes_nobodys_serial_port(tmp_path: Path) -> None:
+    flash = tmp_path / "flash.img"
+    flash.write_bytes(image_of(""))
+    place = ("--image", flash, "--pty", tmp_path / "port", "--mac", "24:6f:28:00:13:59")
+    first = subprocess.Popen(
+        [*COMMAND, *map(str, (*place, "--folder", tmp_path / "a"))],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert first.stdout is not None and "port" in first.stdout.readline()
+        leads_to = (tmp_path / "port").readlink()
+        second = run(*place, "--folder", tmp_path / "b")
+        assert second.returncode == 1
+        assert f"{tmp_path / 'port'}: another simulated board is at this link" in second.stderr
+        assert (tmp_path / "port").readlink() == leads_to
     finally:
         first.terminate()
         first.communicate()
@@ -254,6 +295,44 @@ def test_a_character_that_the_terminal_cannot_show_ends_nothing(tmp_path: Path) 
     )
     assert story.returncode == 0, story.stderr
     assert story.stderr == ""
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_output_ends_nothing(tmp_path: Path, closed: str) -> None:
+    (tmp_path / "flash.img").write_bytes(image_of("print('up')"))
+    command = Path(sys.executable).with_name("aliyun-iot")
+    done = subprocess.run(
+        f"{command} board --image flash.img --folder b {closed}",
+        cwd=tmp_path,
+        shell=True,
+        input="f = open('/typed', 'w'); f.close()\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert Board(None, tmp_path / "b").read("/typed") == b""
+
+
+def test_a_closed_input_is_a_keyboard_without_a_person(tmp_path: Path) -> None:
+    (tmp_path / "flash.img").write_bytes(image_of("print('up')"))
+    command = Path(sys.executable).with_name("aliyun-iot")
+    process = subprocess.Popen(
+        f"exec {command} board --image flash.img --folder b <&-",
+        cwd=tmp_path,
+        shell=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    process.terminate()
+    _, said = process.communicate(timeout=30)
+    assert (first, process.returncode) == ("up\n", 0), said
+    assert "Traceback" not in said
 
 
 def mentioning(text: str) -> list[str]:

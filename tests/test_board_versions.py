@@ -26,7 +26,7 @@ def error(function, *arguments):
 """
 
 
-def said(folder: Path, main: str, port: int = 1, firmware: str = "1.28.0") -> str:
+def said(folder: Path, main: str, port: int = 1, firmware: str = "1.29.0") -> str:
     """The first line that the board prints."""
     image = build_image(boot=ONLINE, main=main, lib=None, roots=[])
     board = Board(image, folder, resolve={"*": f"127.0.0.1:{port}"}, firmware=firmware)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from interpreters import needs_own
 
 from tools.bench.budgets import BUDGETS
 from tools.bench.measures import flash, heap, sessions, wire
@@ -56,10 +57,12 @@ def test_a_later_boot_gets_through_on_its_heap(place: Place) -> None:
     check_heap(place, place.later_boot(), "heap.later")
 
 
+@needs_own
 def test_a_first_boot_of_a_frozen_package_gets_through_on_its_heap(place: Place) -> None:
     check_heap(place, place.first_boot(frozen=True), "heap.first.frozen")
 
 
+@needs_own
 def test_a_later_boot_of_a_frozen_package_gets_through_on_its_heap(place: Place) -> None:
     check_heap(place, place.later_boot(frozen=True), "heap.later.frozen")
 
@@ -68,6 +71,7 @@ def test_a_registration_over_mqtt_gets_through_on_its_heap(place: Place) -> None
     check_heap(place, place.first_boot(registration="mqtt"), "heap.mqtt")
 
 
+@needs_own
 @pytest.mark.parametrize(("count", "name"), SUBDEVICES)
 def test_a_gateway_gets_through_on_the_same_heap_whatever_the_number(
     place: Place, count: int, name: str
@@ -118,6 +122,7 @@ def test_the_parts_of_compiled_code_are_told_apart() -> None:
     assert with_name["names"] - without["names"] == len("rather_long_name") - len("x")
 
 
+@needs_own
 def test_a_connected_device_holds_little_heap(place: Place) -> None:
     held = {stage.name: stage.heap / 1024 for stage in heap.stages(place, 0)}
     assert held["connected"] <= limit("heap.connected")

@@ -15,6 +15,8 @@ import pytest
 from tools.board import Board
 from tools.faults.bench import CONNECTED, PRODUCT_KEY, Bench
 from tools.iot_platform import Certificate, Problem
+from tools.iot_platform.alink.gateway import Gateways
+from tools.iot_platform.rules.names import Identity
 
 DAY = 86400
 YEAR = 365 * DAY
@@ -170,6 +172,53 @@ def test_the_platforms_own_time_sets_a_clock_that_ntp_could_not(bench: Bench) ->
     with board.power_on() as session:
         assert session.wait("source platform", GUARD) == "until", session.output
         assert abs(board.clock - time.time()) < 5
+
+
+MALFORMED = [
+    b"",
+    b"\xff{",
+    b"[]",
+    b"null",
+    b"{}",
+    b'{"serverRecvTime":"1796000000000"}',
+    b'{"serverRecvTime":"soon","serverSendTime":"soon"}',
+    b'{"serverRecvTime":null,"serverSendTime":[1]}',
+    b'{"serverRecvTime":1e400,"serverSendTime":1e400}',
+    b'{"serverRecvTime":-1e400,"serverSendTime":1}',
+    b'{"serverRecvTime":1e39,"serverSendTime":1e39}',
+    b'{"serverRecvTime":"' + b"9" * 400 + b'","serverSendTime":"0"}',
+    b'{"serverRecvTime":"-1","serverSendTime":"-1"}',
+    b'{"serverRecvTime":"0","serverSendTime":"0"}',
+    b'{"serverRecvTime":"1796000000000","serverSendTime":"1796000000000"',
+    b'{"serverRecvTime":"\\ud83d","serverSendTime":"1"}',
+    b"[" * 1000 + b"]" * 1000,
+]
+
+
+def test_an_answer_of_the_platform_that_tells_no_time_costs_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock stays at the floor, the session goes on."""
+    answers = iter(MALFORMED)
+
+    def answer(gateways: Gateways, device: Identity, message: object) -> None:
+        gateways.publish(device, f"/ext/ntp/{device}/response", next(answers))
+
+    monkeypatch.setattr("tools.iot_platform.alink.services.answer_time", answer)
+    main = (
+        "import aliyun_iot\nfrom aliyun_iot import device, phase\ndef each(session):\n"
+        f"    for number in range(1, {len(MALFORMED)}):\n"
+        "        phase('network.ask', session)\n"
+        "        print('asked', number, aliyun_iot.time_source)\n"
+        "    print('all')\ndevice.run(each)\n"
+    )
+    (name,) = bench.devices(1)
+    device = {"productKey": PRODUCT_KEY, "deviceName": name, "deviceSecret": bench.secret_of(name)}
+    image = bench.image(bench.product(productSecret=None), device=device, built=BUILT, main=main)
+    board = bench.board(image, ntp="blocked")
+    output = said(board, "^all$|trying again|Traceback")
+    assert output.count(" floor\n") == len(MALFORMED) - 1, output
+    assert BUILT <= board.clock < BUILT + DAY
 
 
 def answer_with(bench: Bench, board: Board, date: str) -> None:

@@ -117,6 +117,8 @@ def test_a_signal_ends_a_run_in_order(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # `nohup`, or a job in the background, would hand on that it is ignored.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 30
     while not list(temporary.glob(f"{PREFIX}*/1")) and time.monotonic() < deadline:

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from conftest import MAC, PRODUCT_KEY, MakeBoard
 
+from tools.bench.place import with_ssl
+from tools.image import compile_source
 from tools.iot_platform import LocalPlatform
 from tools.layout import FROZEN, ROOT
 
@@ -128,3 +130,10 @@ def test_plain_umqtt_connects_with_the_identity(
     assert result.ending == "until", result.output
     (connect,) = platform.record.events("connect", PRODUCT_KEY, MAC)
     assert (connect.code, connect.details["tls"]) == (0, "TLSv1.2")
+
+
+@pytest.mark.parametrize("version", [name for name, _ in CHANGES])
+def test_the_benchmarks_peer_may_be_any_release(version: str) -> None:
+    source = with_ssl(source_of(version))
+    assert "import ussl" not in source
+    compile_source(source.encode(), "simple.py")

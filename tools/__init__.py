@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from types import TracebackType
 
 _told = False
@@ -47,6 +48,10 @@ def _insist(unraisable: "sys.UnraisableHookArgs") -> None:
 
 sys.excepthook = _complain
 sys.unraisablehook = _insist
+for _name, _mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    # Closed by whoever started the command: nobody types, nobody reads.
+    if getattr(sys, _name) is None:
+        setattr(sys, _name, Path(os.devnull).open(_mode))  # noqa: SIM115
 for _stream in (sys.stdout, sys.stderr):
     # A terminal that cannot show a character is no reason to end a command.
     if isinstance(_stream, io.TextIOWrapper) and _stream.errors == "strict":

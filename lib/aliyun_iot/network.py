@@ -256,7 +256,7 @@ def ask(session):
     try:
         fields = loads(answers[0])
         told = int(fields["serverRecvTime"]) + int(fields["serverSendTime"]) + took
-    except (IndexError, ValueError, KeyError, TypeError):
+    except (IndexError, ValueError, KeyError, TypeError, OverflowError):
         return  # none came, or of another form: the clock stays as it is
     told //= 2000  # twice milliseconds
     if now() < told < _floor() + _YEARS:

@@ -89,6 +89,14 @@ def script_text(path: Path, values: Mapping[str, Any] | None = None) -> str:
     return string.Template(text).substitute(given) if values else text
 
 
+def with_ssl(source: str) -> str:
+    """Source of any release of umqtt.simple, with the name that stock firmware has for TLS.
+
+    1.3.4 is from before `ussl` became `ssl`; the copies in stock firmware have followed.
+    """
+    return source.replace("import ussl\n", "import ssl as ussl\n")
+
+
 class Place:
     """A running platform and makers of boards. A context manager; leaving it stops everything.
 
@@ -116,14 +124,11 @@ class Place:
         self._stack.close()
 
     def _naive_frozen(self) -> Path:
-        # 1.3.4 is from before `ussl` became `ssl`; the copies in stock firmware have followed.
         folder = self.folder / "frozen"
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "umqtt").mkdir(parents=True)
         source = (FROZEN / "umqtt" / "simple.py").read_text("utf-8")
-        assert "import ussl\n" in source
-        changed = source.replace("import ussl\n", "import ssl as ussl\n")
-        (folder / "umqtt" / "simple.py").write_text(changed, "utf-8")
+        (folder / "umqtt" / "simple.py").write_text(with_ssl(source), "utf-8")
         return folder
 
     def _with_package(self) -> Path:

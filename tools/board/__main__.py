@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import os
 import select
 import signal
@@ -229,6 +230,8 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def _linked(path: str, name: Path) -> Iterator[None]:
+    key = hashlib.sha256(os.fsencode(name.absolute())).hexdigest()[:16]
+    hold(BUILD / "boards" / f".pty-{key}", f"{name}: another simulated board is at this link")
     link(path, name)
     try:
         yield

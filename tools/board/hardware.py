@@ -11,6 +11,7 @@ from tools.board.air import Networks, encode
 from tools.board.interpreter import Native
 from tools.board.results import Cut, FlashFault
 from tools.image.filesystem import list_files, read_file, write_file
+from tools.image.layout import NEWEST_FIRMWARE
 from tools.private import write_private
 
 EPOCH_2000 = 946684800
@@ -45,7 +46,7 @@ class Hardware:
         heap_sample: int = 0,
         power_cut: Cut | None = None,
         flash_fault: FlashFault | None = None,
-        firmware: str = "1.28.0",
+        firmware: str = NEWEST_FIRMWARE + ".0",
         frozen: Path | None = None,
         join_seconds: float = 0.02,
         hurry: int = 1,
@@ -77,6 +78,10 @@ class Hardware:
         options: more options of the interpreter.
         """
         self.folder = folder.absolute()
+        try:  # MicroPython's paths are texts
+            str(self.folder).encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"folder: {str(self.folder)!a}; expected a name in UTF-8") from None
         self.folder.mkdir(parents=True, exist_ok=True)
         digits = mac.lower().replace(":", "").replace("-", "")
         if len(bytes.fromhex(digits)) != 6:

@@ -120,14 +120,14 @@ class Interpreter:
         control_read, control_write = os.pipe()
         lifeline_read, self._lifeline = os.pipe()
         values = {"folder": str(folder), "control": control_write, "rom": ROM_MOUNT, **start}
-        arguments = ",".join(f"{name}={value!r}" for name, value in values.items())
-        arguments += ",shared={shared}"
+        given = ",".join(f"{name}={value!r}" for name, value in values.items())
         settings = "" if external else marshal.dumps(_settings(folder, native)).hex()
         if native.chip_heap:
             heap = f"{2 * CHIP_HEAP // 1024}wK"
         source = (
             f"import sys,uctypes,vfs;vfs.mount({{rom}},{ROM_MOUNT!r});"
-            f"sys.path[:]=[{ROM_MOUNT + '/chip'!r}];__import__('start').start({arguments})"
+            f"sys.path[:]=[{ROM_MOUNT + '/chip'!r}];"
+            f"__import__('start').start(shared={{shared}},{given})"
         )
         options = ("-i", *(("-X", f"heapsize={heap}") if heap else ()), *options)
         launcher = [

@@ -9,8 +9,8 @@ code must be bent to what the chip's does (`native`).
 PIPE: file descriptor whose other end only the host holds. ROM: file of the ROM file system, or a
 folder for an interpreter that cannot read ours. NATIVE: marshalled settings of `native.install`,
 in hexadecimal. INTERPRETER: folder of the extension module, or an executable file. SOURCE: what
-to run; `{rom}` in it becomes the expression that yields the ROM, `{shared}` the address of the
-memory that chip and host share, 0 with an executable file.
+to run; the first `{rom}` in it becomes the expression that yields the ROM, the first `{shared}`
+the address of the memory that chip and host share, 0 with an executable file.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main(
         if "libfaketime" not in maps.read():
             sys.exit("libfaketime was not loaded: the board would have the host's clock")
     if os.path.isdir(rom):  # noqa: PTH112 - pathlib would double the time that this takes
-        source = source.replace("{rom}", f"vfs.VfsPosix({rom!r})").replace("{shared}", "0")
+        source = source.replace("{rom}", f"vfs.VfsPosix({rom!r})", 1).replace("{shared}", "0", 1)
         os.execv(interpreter, [interpreter, *options, "-c", source])
     # libfaketime's shared memory would outlive a process that is killed; nobody shares it here.
     for name in (f"faketime_shm_{os.getpid()}", f"sem.faketime_sem_{os.getpid()}"):
@@ -63,7 +63,8 @@ def main(
     with open(rom, "rb") as file:  # noqa: PTH123
         data = file.read()
     address = id(data) + sys.getsizeof(b"") - 1  # of the first byte of a bytes object
-    source = source.replace("{rom}", f"vfs.VfsRom(uctypes.bytearray_at({address},{len(data)}))")
+    expression = f"vfs.VfsRom(uctypes.bytearray_at({address},{len(data)}))"
+    source = source.replace("{rom}", expression, 1)
     sys.path.insert(0, interpreter)
     import micropython_run  # type: ignore[import-not-found]
 
@@ -72,7 +73,7 @@ def main(
     from install import install  # type: ignore[import-not-found]
 
     shared = install(micropython_run.__file__, marshal.loads(bytes.fromhex(native)))
-    source = source.replace("{shared}", str(shared))
+    source = source.replace("{shared}", str(shared), 1)
     micropython_run.run_main(["micropython", *options, "-c", source])
 
 

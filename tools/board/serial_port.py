@@ -122,7 +122,8 @@ class SerialPort:
 def link(path: str, name: Path) -> None:
     """Make `name` a symbolic link to the port, so that scripts need not read its number.
 
-    A link that an earlier run left is replaced. Raises FileExistsError for anything else.
+    A link that an earlier run left is replaced. Raises FileExistsError for anything else, OSError
+    where no link can be made.
     """
     if name.is_symlink() and str(name.readlink()).startswith("/dev/pts/"):
         name.unlink()
@@ -131,6 +132,8 @@ def link(path: str, name: Path) -> None:
     except FileExistsError:
         what = "exists already, and is no link to a serial port"
         raise FileExistsError(errno.EEXIST, what, str(name)) from None
+    except OSError as e:  # its own text names the port, which is not what is wrong
+        raise OSError(e.errno, e.strerror, str(name)) from None
 
 
 def unlink(path: str, name: Path) -> None:

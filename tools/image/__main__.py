@@ -24,6 +24,7 @@ from tools.image import (
     stock_layout,
 )
 from tools.image.gateway import chosen
+from tools.image.layout import NEWEST_FIRMWARE
 from tools.image.records import parse, standard_file
 from tools.image.rules import check_complete
 from tools.layout import BUILD
@@ -57,7 +58,7 @@ def image_parser(prog: str = "aliyun-iot image") -> argparse.ArgumentParser:
     add(
         "--firmware-version",
         metavar="VERSION",
-        default="1.29",
+        default=NEWEST_FIRMWARE,
         help="MicroPython, without --firmware; default: %(default)s",
     )
     add("--flash-size", metavar="SIZE", default="4MB", help="of the chip; default: %(default)s")

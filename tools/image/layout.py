@@ -15,6 +15,8 @@ BLOCK_SIZE = 4096
 VFS_OFFSET = 0x200000
 FIXED_VFS_SIZE = 0x200000
 MEBIBYTE = 1024 * 1024
+NEWEST_FIRMWARE = "1.29"
+"""The newest release that layouts, mpy-cross and the type stubs are made for."""
 
 
 class LayoutError(Exception):
@@ -69,7 +71,7 @@ def parse_firmware(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def stock_layout(flash_size: int = 4 * MEBIBYTE, firmware: str = "1.29") -> FlashLayout:
+def stock_layout(flash_size: int = 4 * MEBIBYTE, firmware: str = NEWEST_FIRMWARE) -> FlashLayout:
     """The layout of a stock firmware of 1.23 or later. Raises LayoutError.
 
     flash_size: of the chip, in bytes. firmware: MicroPython version.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tools.arguments import add_files, add_incomplete
 from tools.command import file_name
+from tools.image.layout import NEWEST_FIRMWARE
 from tools.image.records import standard_file
 from tools.provision.nvs import SIZE
 
@@ -58,7 +59,7 @@ def provision_parser(prog: str = "aliyun-iot provision") -> argparse.ArgumentPar
     add(
         "--firmware-version",
         metavar="VERSION",
-        default="1.29",
+        default=NEWEST_FIRMWARE,
         help="MicroPython of the boards, without --firmware; default: %(default)s",
     )
     add("--flash-size", metavar="SIZE", default="4MB", help="default: %(default)s")
