@@ -18,7 +18,7 @@ TYPINGS = ROOT / "typings" / "aliyun_iot"
 # Not for applications, though the names look as if they were: what the package's other modules
 # use. Module -> functions, methods and classes. Of modules that are not here, most is internal.
 INTERNAL = {
-    "aliyun_iot": {"frozen", "loads", "log"},
+    "aliyun_iot": {"loads", "log"},
     "aliyun_iot.aio": {"Session.drive"},
     "aliyun_iot.device": {"Device.connected", "Device.prepare"},
     "aliyun_iot.gateway": {"Gateway.marks", "drop"},
