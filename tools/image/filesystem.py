@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 
 from littlefs import LittleFS, UserContext
@@ -11,12 +10,10 @@ from littlefs.lfs import LFSConfig
 
 from tools.image.layout import BLOCK_SIZE, FlashLayout
 
-# At level DEBUG it logs the bytes of each write, and some of them are secrets.
-logging.getLogger("littlefs.context").setLevel(logging.INFO)
-
-
 PROGRAM_SIZE = 32
 """Bytes that MicroPython reads or programs at least."""
+_ATTRIBUTE_SIZE = 1000
+"""Bytes of an attribute; littlefs takes up to 1,022."""
 
 
 class ImageError(Exception):
@@ -24,16 +21,29 @@ class ImageError(Exception):
 
 
 class _Flash(UserContext):
-    """Counts erases: a folder's log that is written anew needs an erased block."""
+    """Flash in memory. UserContext's own also logs each byte written, and some are secrets."""
 
     def __init__(self, buffer: bytearray) -> None:
         super().__init__(buffer=buffer)
         self.erases = 0
+        self.end = 0
+        """Where in its block the last program ended."""
+
+    def read(self, cfg: LFSConfig, block: int, off: int, size: int) -> bytearray:
+        start = block * BLOCK_SIZE + off
+        return self.buffer[start : start + size]
+
+    def prog(self, cfg: LFSConfig, block: int, off: int, data: bytes) -> int:
+        start = block * BLOCK_SIZE + off
+        self.end = off + len(data)
+        self.buffer[start : start + len(data)] = data
+        return 0
 
     def erase(self, cfg: LFSConfig, block: int) -> int:
-        """Take the place of UserContext's."""
+        start = block * BLOCK_SIZE
         self.erases += 1
-        return int(super().erase(cfg, block))
+        self.buffer[start : start + BLOCK_SIZE] = b"\xff" * BLOCK_SIZE
+        return 0
 
 
 def _mount(buffer: bytearray, disk_version: int = 0) -> LittleFS:
@@ -76,7 +86,8 @@ def _compact(fs: LittleFS, folder: str) -> None:
 
     Each look-up on the board reads the logs of all folders on its way from end to end, and each
     file that was added has left several entries. littlefs compacts a log when its block is full,
-    so it is filled with an attribute of the folder's first entry.
+    so it is filled with an attribute of the folder's first entry: a long one while there is room
+    for it, then short ones, for the last one set is what the compacted log keeps.
     """
     names = sorted(fs.listdir(folder))
     if not names:
@@ -85,10 +96,10 @@ def _compact(fs: LittleFS, folder: str) -> None:
     flash = fs.context
     assert isinstance(flash, _Flash)
     before = flash.erases
-    for _ in range(2 * BLOCK_SIZE // PROGRAM_SIZE):
-        fs.setattr(path, "c", b"-")
-        if flash.erases > before:
-            break
+    fs.setattr(path, "c", b"-")
+    while flash.erases == before:
+        room = BLOCK_SIZE - flash.end - 4 * PROGRAM_SIZE
+        fs.setattr(path, "c", b"-" * max(1, min(_ATTRIBUTE_SIZE, room)))
     fs.removeattr(path, "c")
 
 
