@@ -27,7 +27,7 @@ from tools.flash import (
     run_esptool,
     write_arguments,
 )
-from tools.flash.__main__ import identity_in_flash, kept_in_flash
+from tools.flash.__main__ import kept_in_flash
 from tools.flash.esptool import detect_chip, parse_chip
 from tools.image import list_files, make_image, read_file, stock_layout
 from tools.image.records import with_check
@@ -188,14 +188,6 @@ def test_one_file_for_the_whole_flash_without_a_chip(stock: Path, tmp_path: Path
     assert output.stat().st_mode & 0o077 == 0, "it holds the ProductSecret"
 
 
-def test_the_identity_of_a_flash_is_found_to_be_kept(stock: Path, tmp_path: Path) -> None:
-    firmware = read_firmware(stock)
-    device = json.dumps(IDENTITY).encode()
-    image = make_image({"/device.json": device}, firmware.layout(4 * MEGABYTE))
-    flash = merged(firmware, image, 4 * MEGABYTE, tmp_path)
-    assert identity_in_flash(lambda at, size: flash[at : at + size], 4 * MEGABYTE) == device
-
-
 def test_all_that_makes_an_identity_is_kept_as_it_is(stock: Path, tmp_path: Path) -> None:
     firmware = read_firmware(stock)
     kept = {
@@ -211,7 +203,7 @@ def test_all_that_makes_an_identity_is_kept_as_it_is(stock: Path, tmp_path: Path
 
 @pytest.mark.parametrize("fill", [0xFF, 0x00])
 def test_a_blank_flash_has_no_identity(fill: int) -> None:
-    assert identity_in_flash(lambda at, size: bytes([fill]) * size, 4 * MEGABYTE) is None
+    assert kept_in_flash(lambda at, size: bytes([fill]) * size, 4 * MEGABYTE) == {}
 
 
 def test_the_chip_is_read_from_what_esptool_prints() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -66,32 +67,72 @@ def test_what_a_killed_process_left_is_removed_and_what_is_in_use_is_not(
         living.kill()
 
 
-def test_a_signal_while_the_ports_are_begun_waits_for_those_that_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A thread that goes on while the log is closed would end in a traceback."""
-    ended = []
+finished: list[str] = []
+"""The ports whose work came to its end."""
+
+
+@pytest.fixture
+def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
+    """A line with two ports whose work takes a moment."""
 
     def work(self: Line, port: str) -> None:
         time.sleep(0.2)
-        ended.append(port)
+        finished.append(port)
+
+    finished.clear()
+    monkeypatch.setattr(Line, "_work", work)
+    # It is for this process's end.
+    monkeypatch.setattr("tools.provision.run.abandon", lambda: None)
+    with ResultLog(tmp_path / "log.jsonl") as log:
+        assignment = Assignment([], log, unique=True)
+        yield Line(["one", "two"], Job({}, True), assignment, log, Console())
+
+
+def as_each_port_begins(monkeypatch: pytest.MonkeyPatch, happen: Callable[[], None]) -> None:
+    """Have something happen in the main thread, right after it began a port's."""
 
     def start(thread: threading.Thread) -> None:
         begin(thread)
-        raise Terminated(signal.SIGTERM)
+        happen()
 
     begin = threading.Thread.start
-    monkeypatch.setattr(Line, "_work", work)
     monkeypatch.setattr(threading.Thread, "start", start)
-    monkeypatch.setattr(
-        "tools.provision.run.abandon", lambda: None
-    )  # it is for this process's end
-    with ResultLog(tmp_path / "log.jsonl") as log:
-        assignment = Assignment([], log, unique=True)
-        line = Line(["one", "two"], Job({}, True), assignment, log, Console())
-        with pytest.raises(Terminated):
-            line.run()
-    assert ended == ["one"]
+
+
+def test_a_signal_while_the_ports_are_begun_waits_for_those_that_are(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that goes on while the log is closed would end in a traceback."""
+
+    def end() -> None:
+        raise Terminated(signal.SIGTERM)
+
+    as_each_port_begins(monkeypatch, end)
+    with pytest.raises(Terminated):
+        line.run()
+    assert finished == ["one"]
+
+
+def test_an_interrupt_finishes_the_units_in_progress_wherever_it_comes(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to_come = [signal.SIGINT]
+
+    def interrupt() -> None:
+        if to_come:
+            signal.raise_signal(to_come.pop())
+
+    as_each_port_begins(monkeypatch, interrupt)
+    line.run()
+    assert sorted(finished) == ["one", "two"]
+
+
+def test_a_second_interrupt_ends_at_once(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    as_each_port_begins(monkeypatch, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        line.run()
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_private_folder_is_for_this_user_and_goes_when_it_is_closed() -> None:

@@ -131,7 +131,6 @@ def find_ports(wanted: Sequence[str]) -> list[str]:
         if len(same) > 1:
             raise DeployError(f"{port}: named twice{_also(port, same)}")
     return ports
-    return ports
 
 
 def _also(port: str, same: Sequence[str]) -> str:

@@ -127,11 +127,6 @@ def kept_in_flash(read: Callable[[int, int], bytes], flash_size: int) -> dict[st
         return {}
 
 
-def identity_in_flash(read: Callable[[int, int], bytes], flash_size: int) -> bytes | None:
-    """device.json of the file system that a flash holds now, None if there is none."""
-    return kept_in_flash(read, flash_size).get(DEVICE)
-
-
 def _reader(port: str, baud: int, folder: Path) -> Callable[[int, int], bytes]:
     """Read a chip's flash with esptool, by way of a private file."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 from rich.live import Live
@@ -81,13 +83,16 @@ class Line:
         at once: the next run goes on with a unit that was begun.
         """
         try:
-            for port in self._rows:
-                threading.Thread(target=self._at_port, args=(port,), name=port).start()
-            if self._console.is_terminal:
-                with Live(console=self._console, get_renderable=self._table, refresh_per_second=5):
+            with self._first_interrupt_stops():
+                for port in self._rows:
+                    threading.Thread(target=self._at_port, args=(port,), name=port).start()
+                if self._console.is_terminal:
+                    with Live(
+                        console=self._console, get_renderable=self._table, refresh_per_second=5
+                    ):
+                        self._wait()
+                else:
                     self._wait()
-            else:
-                self._wait()
         except (KeyboardInterrupt, Terminated):
             self._stop.set()
             abandon()
@@ -100,18 +105,36 @@ class Line:
             self._stop.set()
         return self.tally
 
+    @contextlib.contextmanager
+    def _first_interrupt_stops(self) -> Iterator[None]:
+        """Ctrl-C only asks to stop, wherever it finds this thread; a second one is raised."""
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            if self._stop.is_set():
+                raise KeyboardInterrupt
+            self._stop.set()
+
+        before = signal.getsignal(signal.SIGINT)
+        # One that is ignored stays so; only the main thread may set a handler.
+        if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        signal.signal(signal.SIGINT, ask)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
     def _wait(self) -> None:
         # Not by Thread.join: a signal that interrupts it makes Python take the thread for ended.
-        while not self._ended.is_set():
-            try:
-                self._ended.wait(0.2)
-            except KeyboardInterrupt:
-                if self._stop.is_set():
-                    raise
+        ended = said = False
+        while not ended:
+            ended = self._ended.wait(0.2)
+            if self._stop.is_set() and not said:
+                said = True
                 self._console.print(
                     "stopping when the units in progress are finished (Ctrl-C again: at once)"
                 )
-                self._stop.set()
 
     def _at_port(self, port: str) -> None:
         try:

@@ -85,4 +85,3 @@ def pypi_modules(*requirements: str) -> dict[str, bytes]:
 
 
 HMAC = ("micropython-hmac", "micropython-hashlib", "micropython-warnings")
-URLENCODE = ("micropython-urllib", "micropython-collections")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
 from tools.iot_platform.rules.names import Identity
@@ -53,6 +52,3 @@ class Hub(Protocol):
 
     def unbind(self, device: Identity) -> bool:
         """Takes a sub-device from its gateway; whether it had one."""
-
-
-Query = Mapping[str, str]
