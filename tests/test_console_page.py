@@ -146,6 +146,13 @@ def test_every_view_can_be_read(
         assert page.evaluate(NAMELESS) == [], view
 
 
+def test_a_tab_is_told_by_its_title(window: Window, busy: LocalPlatform) -> None:
+    page = window.open()
+    for view, title in zip(VIEWS, ("Devices", "Products", "Traffic", DN, "gw-1"), strict=True):
+        page.goto(window.url + view)
+        expect(page).to_have_title(f"{title} – Local IoT Platform")
+
+
 def test_every_state_has_its_word(window: Window, busy: LocalPlatform) -> None:
     page = window.open()
     settle(page)

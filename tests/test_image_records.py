@@ -110,6 +110,19 @@ def test_a_file_that_is_no_json_object_is_refused(content: bytes, expected: str)
         build_image(content)
 
 
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b'{"productKey": "a1", "productKey": "a1"}', "productKey"),
+        (b'{"productKey": "a1", "product\\u004bey": "a2"}', "productKey"),
+        (b'{"productKey": "a1", "more": [{"x": 1, "x": 2}]}', "x"),
+    ],
+)
+def test_a_member_that_stands_twice_is_refused(content: bytes, name: str) -> None:
+    with pytest.raises(RecordError, match=f'^product.json: "{name}" stands twice'):
+        build_image(content)
+
+
 def test_a_byte_order_mark_of_windows_is_left_out(tmp_path: Path) -> None:
     """The board's own reader would refuse the file."""
     path = tmp_path / "product.json"

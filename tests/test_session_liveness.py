@@ -169,3 +169,39 @@ def test_a_flood_does_not_hide_the_clock_from_the_pings(talk: Talk) -> None:
     source = TOLD + "loop(lambda: (session.wait(0), time.sleep_ms(2)), 4)"
     with Peer([serve]) as peer:
         assert talk.run(peer, source, keepalive=1, timeout=500) == ["alive"]
+
+
+@pytest.mark.parametrize("before", ["pass", "session.close()", "session.disconnect()", "ended()"])
+def test_connecting_again_takes_the_place_of_the_connection_before(
+    talk: Talk, before: str
+) -> None:
+    """Online still, closed by the application, or by the platform: one connection is left."""
+    left = threading.Event()
+
+    def first(c: Connection) -> None:
+        c.accept()
+        if before == "ended()":
+            c.until(0x82)
+            return  # closes
+        c.rest()
+        left.set()
+
+    def second(c: Connection) -> None:
+        c.accept()
+        c.serve()
+
+    source = f"""
+def ended():
+    told(outcome(session.subscribe, "/t")[0])
+connect()
+{before}
+connect()
+told(outcome(session.publish, "/t", b"x", qos=1))
+session.disconnect()
+told(outcome(session.publish, "/t", b"x"))
+"""
+    with Peer([first, second]) as peer:
+        told = talk.run(peer, source)
+        assert before == "ended()" or left.wait(5), "the first connection is still there"
+    gone = ["NetworkError"] if before == "ended()" else []
+    assert told == [*gone, [None, "None"], ["NetworkError", "not connected"]]

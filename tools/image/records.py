@@ -31,13 +31,28 @@ def standard_file(given: Path | None, name: str) -> Path | None:
     return given or (standard if standard.exists() else None)
 
 
+class _TwiceError(Exception):
+    """A member of an object that has another of its name; boards differ in which one counts."""
+
+
+def _once_each(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    for name, value in members:
+        if name in record:
+            raise _TwiceError(json.dumps(name))
+        record[name] = value
+    return record
+
+
 def parse(file: str, content: bytes) -> dict[str, Any]:
     """The JSON object in `content`; `file` is its name in messages. Raises RecordError."""
     content = content.removeprefix(BOM)
     if not content.strip():
         raise RecordError(f"{file}: is empty; expected a JSON object")
     try:
-        record = json.loads(content.decode("utf-8"))
+        record = json.loads(content.decode("utf-8"), object_pairs_hook=_once_each)
+    except _TwiceError as e:
+        raise RecordError(f"{file}: {e} stands twice; expected it once") from None
     except UnicodeDecodeError:
         raise RecordError(f"{file}: is not UTF-8 text; save it as UTF-8") from None
     except json.JSONDecodeError as e:

@@ -11,6 +11,7 @@ import { trafficPanel } from "/pages/traffic.js";
 const main = document.querySelector("#main");
 const traffic = trafficPanel(document.querySelector("#traffic"));
 let view = null;
+const titles = { products: "Products", traffic: "Traffic" };
 
 /** "#/devices?product=a1" -> {name, parts, query}. */
 function route() {
@@ -27,6 +28,8 @@ function show(first) {
     return;
   }
   document.body.dataset.view = name;
+  const title = name === "device" ? parts[1] : titles[name] ?? "Devices";
+  document.title = `${title} – Local IoT Platform`;
   for (const link of document.querySelectorAll("header nav a")) {
     const here = link.dataset.view === name || (name === "device" && link.dataset.view === "devices");
     if (here) link.setAttribute("aria-current", "page");
