@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tools.board import Board, Cut, FlashFault
-from tools.image import FlashLayout, build_image
+from tools.image import FlashLayout, image_files, make_image
 
 SMALL = FlashLayout(size=16 * 4096)
 STORE = """
@@ -19,10 +19,8 @@ print('stored')
 
 
 def make_board(folder: Path, main: str = STORE, layout: FlashLayout = SMALL) -> Board:
-    image = build_image(
-        boot=None, main=main, lib=None, roots=[], files={"/record": "first"}, layout=layout
-    )
-    return Board(image, folder)
+    files = image_files(boot=None, main=main, lib=None, roots=[], files={"/record": "first"})
+    return Board(make_image(files, layout), folder)
 
 
 def test_flash_operations_are_counted(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import re
 import secrets
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -146,7 +146,8 @@ def tell(story: Story, folder: Path) -> None:
         story.line("time", f"first boot {first.seconds:.2f} s, second boot {second.seconds:.2f} s")
 
 
-def _main() -> int:
+def show(tell: Callable[[Story, Path], None], ending: str) -> int:
+    """Tell a story in a temporary folder, and its ending if it went well: the exit status."""
     story = Story()
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -154,15 +155,14 @@ def _main() -> int:
     except Failed as e:
         story.console.print(f"\n[bold red]FAILED[/bold red] {e}", soft_wrap=True)
         return 1
-    story.console.print("\n[bold green]The identity was registered once and kept.[/bold green]")
+    story.console.print(f"\n[bold green]{ending}[/bold green]")
     return 0
 
 
 def main() -> int:
     """The command: its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tools.story", description=__doc__)
-    parser.parse_args()
-    return run(_main)
+    argparse.ArgumentParser(prog="python -m tools.story", description=__doc__).parse_args()
+    return run(lambda: show(tell, "The identity was registered once and kept."))
 
 
 if __name__ == "__main__":

@@ -78,14 +78,15 @@ def good(result: BootResult, done: str = REPLIED) -> bool:
 def script_text(path: Path, values: Mapping[str, Any] | None = None) -> str:
     """Source of a device script: `values` take the place of $names.
 
-    `from signing import ...` is replaced by the text of the file that `values` name "signing".
+    `from signing import ...` is replaced by the text of the file that `values` name "signing", and
+    `from secret import ...` so, too.
     """
     text = path.read_text("utf-8")
     given = dict(values or {})
-    signing = given.pop("signing", None)
-    if signing is not None:
-        included = (NAIVE / signing).read_text("utf-8")
-        text = re.sub(r"(?m)^from signing import .*\n", lambda _: included, text)
+    for module in ("signing", "secret"):
+        if module in given:
+            included = (NAIVE / given.pop(module)).read_text("utf-8")
+            text = included.join(re.split(rf"(?m)^from {module} import .*\n", text))
     return string.Template(text).substitute(given) if values else text
 
 
@@ -154,7 +155,7 @@ class Place:
         }
 
     def image(self, product: Mapping[str, Any] | None = None, **image: Any) -> bytes:
-        """A flash image with the package, as shipped; arguments as of `build_image`."""
+        """A flash image with the package, as shipped; arguments as of `image_files`."""
         content: dict[str, Any] = {"wifi": WIFI, "roots": [self.platform.ca_der]} | image
         return build_image(self.product() if product is None else product, **content)
 
@@ -248,19 +249,21 @@ class Place:
         self, signing: str = "signing_own.py", post: bool = True, **image: Any
     ) -> Flow:
         """The same by a naive script, which neither verifies nor stores."""
-        values = {"signing": signing, "POST": "yes" if post else ""}
-        return self._naive("first boot", "first.py", values, None, **image)
+        values = {"signing": signing, "secret": "registered.py", "POST": "yes" if post else ""}
+        return self._naive("first boot", values, None, **image)
 
     def naive_later_boot(self, post: bool = True) -> Flow:
         """Connect, post, with a DeviceSecret in the script."""
         mac = self.new_mac()
-        values = {"DEVICE_SECRET": self.secret_of(mac), "POST": "yes" if post else ""}
-        return self._naive("later boot", "later.py", values, mac)
+        values = {
+            "secret": "written.py",
+            "DEVICE_SECRET": self.secret_of(mac),
+            "POST": "yes" if post else "",
+        }
+        return self._naive("later boot", values, mac)
 
-    def _naive(
-        self, name: str, script: str, values: dict[str, Any], mac: str | None, **image: Any
-    ) -> Flow:
-        flash = self.bare_image(NAIVE / script, values, optimise=3, **image)
+    def _naive(self, name: str, values: dict[str, Any], mac: str | None, **image: Any) -> Flow:
+        flash = self.bare_image(NAIVE / "connect.py", values, optimise=3, **image)
         done = REPLIED if values["POST"] else CONNECTED
         return Flow(name, lambda: self.board(flash, mac, frozen=self.naive_frozen), done)
 

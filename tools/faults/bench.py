@@ -107,7 +107,7 @@ class Bench:
         return {name: value for name, value in made.items() if value is not None}
 
     def image(self, product: Mapping[str, Any] | None = None, **image: Any) -> bytes:
-        """A flash image that trusts the platform; arguments as of `build_image`."""
+        """A flash image that trusts the platform; arguments as of `image_files`."""
         content: dict[str, Any] = {
             "wifi": WIFI,
             "roots": [self.platform.ca_der],

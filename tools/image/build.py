@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 from tools.image.filesystem import make_image
 from tools.image.gateway import chosen
@@ -24,6 +24,8 @@ Record = Path | bytes | Mapping[str, Any] | None
 
 Source = Path | bytes | str | None
 """Device code: a path, or the text itself; None: not on the board."""
+
+Given = ParamSpec("Given")
 
 
 def build_time() -> int:
@@ -79,7 +81,18 @@ def image_files(
     optimise: int = 0,
     gateway: bool | None = None,
 ) -> dict[str, bytes]:
-    """What lies on the board: absolute path -> content. Arguments as of `build_image`."""
+    """What lies on the board: absolute path -> content.
+
+    product, wifi, device: the JSON files, checked first unless `check` is false.
+    boot, main: the scripts. lib: folder whose modules are compiled to /lib.
+    roots: certificate files, or DER bytes (which become /roots/<number>.der); None takes those in
+    firmware/roots/, an empty list none. files: anything else, absolute path -> content; wins.
+    built: Unix time in /build.json, the least that the board's clock is set to; now by default.
+    optimise: of mpy-cross; 0 keeps line numbers, 3 drops them.
+    gateway: whether aliyun_iot.gateway is on it; None: if /main.py imports it.
+
+    Raises RecordError, RootError, CompileError, each with a message for the user.
+    """
     content: dict[str, bytes] = {}
     if boot is not None:
         content["/boot.py"] = _source(boot)
@@ -110,47 +123,15 @@ def image_files(
     return content
 
 
-def build_image(
-    product: Record = None,
-    wifi: Record = None,
-    device: Record = None,
-    *,
-    boot: Source = ROOT / "boot.py",
-    main: Source = ROOT / "main.py",
-    lib: Path | None = LIB,
-    roots: Iterable[Path | bytes] | None = None,
-    files: Mapping[str, bytes | str] | None = None,
-    built: int | None = None,
-    check: bool = True,
-    optimise: int = 0,
-    gateway: bool | None = None,
-    layout: FlashLayout | None = None,
-) -> bytes:
-    """The littlefs2 image of a board's file system.
+def _made(files: Callable[Given, dict[str, bytes]]) -> Callable[Given, bytes]:
+    def build(*args: Given.args, **kwargs: Given.kwargs) -> bytes:
+        return make_image(files(*args, **kwargs), FlashLayout())
 
-    product, wifi, device: the JSON files, checked first unless `check` is false.
-    boot, main: the scripts. lib: folder whose modules are compiled to /lib.
-    roots: certificate files, or DER bytes (which become /roots/<number>.der); None takes those in
-    firmware/roots/, an empty list none. files: anything else, absolute path -> content; wins.
-    built: Unix time in /build.json, the least that the board's clock is set to; now by default.
-    optimise: of mpy-cross; 0 keeps line numbers, 3 drops them.
-    gateway: whether aliyun_iot.gateway is on it; None: if /main.py imports it.
-    layout: partition to fill; 4 MB of flash with stock firmware by default.
+    return build
 
-    Raises RecordError, RootError, CompileError, ImageError, each with a message for the user.
-    """
-    content = image_files(
-        product,
-        wifi,
-        device,
-        boot=boot,
-        main=main,
-        lib=lib,
-        roots=roots,
-        files=files,
-        built=built,
-        check=check,
-        optimise=optimise,
-        gateway=gateway,
-    )
-    return make_image(content, layout or FlashLayout())
+
+build_image = _made(image_files)
+"""The littlefs2 image of those files, for 4 MB of flash with stock firmware.
+
+For another layout see `make_image`, whose ImageError it raises too.
+"""

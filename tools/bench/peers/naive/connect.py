@@ -1,14 +1,13 @@
-# A peer: registers and connects as a short script does. It verifies no certificate, stores
-# nothing, tries nothing again, and waits for ever. The host fills in the names in capitals.
+# A peer: registers or not, and connects, as a short script does. It verifies no certificate,
+# stores nothing, tries nothing again, and waits for ever. The host fills in the names in capitals,
+# and puts a module's text where `signing` and `secret` are imported.
 import binascii
 
 import machine
-import requests
-from signing import hmac_sha256  # the host puts the module's text here
+from signing import hmac_sha256
 from umqtt.simple import MQTTClient
 
 PRODUCT_KEY = "$PRODUCT_KEY"
-PRODUCT_SECRET = "$PRODUCT_SECRET"
 
 
 def on_message(topic, payload):
@@ -16,20 +15,7 @@ def on_message(topic, payload):
 
 
 name = binascii.hexlify(machine.unique_id()).decode()
-content = "deviceName" + name + "productKey" + PRODUCT_KEY + "random123456"
-answer = requests.post(
-    "https://localhost:$REGISTER_PORT/auth/register/device",
-    data="productKey="
-    + PRODUCT_KEY
-    + "&deviceName="
-    + name
-    + "&random=123456&sign="
-    + hmac_sha256(PRODUCT_SECRET, content)
-    + "&signMethod=hmacsha256",
-    headers={"Content-Type": "application/x-www-form-urlencoded"},
-)
-secret = answer.json()["data"]["deviceSecret"]
-print("registered")
+from secret import secret  # noqa: E402 - registered.py or written.py, which need the name
 
 content = "clientId" + name + "deviceName" + name + "productKey" + PRODUCT_KEY
 client = MQTTClient(

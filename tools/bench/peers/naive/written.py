@@ -1,0 +1,2 @@
+# The DeviceSecret of connect.py, written into it.
+secret = "$DEVICE_SECRET"
