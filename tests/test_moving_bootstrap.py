@@ -31,7 +31,7 @@ def _well(bench: TwoPlaces) -> Iterator[None]:
 
 
 def asking_board(bench: TwoPlaces, main: str | None = None, **product: Any) -> Board:
-    image = {} if main is None else {"main": main}
+    image: dict[str, Any] = {} if main is None else {"main": main}
     return bench.board(bench.image(bench.asking(**product), **image))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.board import Board, BootResult
-from tools.image import build_image, compile_source
+from tools.image import FlashLayout, build_image, compile_source, image_files, make_image
 from tools.iot_platform import LocalPlatform
 from tools.layout import FROZEN, PACKAGE
 
@@ -154,10 +154,20 @@ class Place:
             **fields,
         }
 
-    def image(self, product: Mapping[str, Any] | None = None, **image: Any) -> bytes:
-        """A flash image with the package, as shipped; arguments as of `image_files`."""
+    def image(
+        self,
+        product: Mapping[str, Any] | None = None,
+        *,
+        layout: FlashLayout | None = None,
+        **image: Any,
+    ) -> bytes:
+        """A flash image with the package, as shipped; arguments as of `image_files`.
+
+        layout: partition to fill; 4 MB of flash with stock firmware by default.
+        """
         content: dict[str, Any] = {"wifi": WIFI, "roots": [self.platform.ca_der]} | image
-        return build_image(self.product() if product is None else product, **content)
+        files = image_files(self.product() if product is None else product, **content)
+        return make_image(files, layout or FlashLayout())
 
     def bare_image(
         self, script: Path | None, values: Mapping[str, Any] | None = None, **image: Any

@@ -13,7 +13,7 @@ from typing import Any
 from tools.board import Board, Session
 from tools.faults.proxy import Proxy
 from tools.faults.secrets import Leak, Secrets
-from tools.image import build_image
+from tools.image import FlashLayout, image_files, make_image
 from tools.iot_platform import Behaviour, Certificate, LocalPlatform
 from tools.layout import ROOT
 
@@ -106,15 +106,25 @@ class Bench:
         }
         return {name: value for name, value in made.items() if value is not None}
 
-    def image(self, product: Mapping[str, Any] | None = None, **image: Any) -> bytes:
-        """A flash image that trusts the platform; arguments as of `image_files`."""
+    def image(
+        self,
+        product: Mapping[str, Any] | None = None,
+        *,
+        layout: FlashLayout | None = None,
+        **image: Any,
+    ) -> bytes:
+        """A flash image that trusts the platform; arguments as of `image_files`.
+
+        layout: partition to fill; 4 MB of flash with stock firmware by default.
+        """
         content: dict[str, Any] = {
             "wifi": WIFI,
             "roots": [self.platform.ca_der],
             "check": False,
         } | image
         content.setdefault("gateway", True)  # main.py may be another one later
-        return build_image(self.product() if product is None else product, **content)
+        files = image_files(self.product() if product is None else product, **content)
+        return make_image(files, layout or FlashLayout())
 
     def board(self, image: bytes | None = None, name: str | None = None, **options: Any) -> Board:
         """A board of its own MAC address, pre-registered under it. options: as of `Board`."""
