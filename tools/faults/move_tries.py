@@ -65,6 +65,11 @@ class MovedTries(Tries):
     def first(self, tried: Sequence[Try]) -> Try:
         return next(each for each in tried if each.at == self.proxy.port)
 
+    def elsewhere_late(self, tried: Sequence[Try]) -> bool:
+        return any(
+            each.at != self.proxy.port and each.text.endswith("no answer in time") for each in tried
+        )
+
     def judge(
         self, tally: Tally, case: str, name: str, tried: Sequence[Try], ms: int = 3000
     ) -> None:

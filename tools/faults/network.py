@@ -150,7 +150,7 @@ def _run(tally: Tally, tries: Tries, points: Sequence[Fault], ms: int) -> None:
     early = []
     for point, name, tried, went in zip(points, names, told, passed, strict=True):
         first = tries.first(tried)
-        if _is_early(point, first, went[0]):
+        if _is_early(point, first, went[0]) or tries.elsewhere_late(tried):
             early.append(point)
             continue
         tally.note(first.outcome if went[0].hit else "beyond the end")

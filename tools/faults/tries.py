@@ -170,6 +170,10 @@ class Tries:
         """The one that met the fault."""
         return tried[0]
 
+    def elsewhere_late(self, tried: Sequence[Try]) -> bool:
+        """Whether a deadline came where no fault was."""
+        return False
+
     def boot(self, image: bytes, timeout: float) -> str:
         """Let a board go through all of its devices: what it said."""
         result = self.bench.board(image).boot(END, timeout)
