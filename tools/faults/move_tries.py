@@ -66,9 +66,8 @@ class MovedTries(Tries):
         return next(each for each in tried if each.at == self.proxy.port)
 
     def elsewhere_late(self, tried: Sequence[Try]) -> bool:
-        return any(
-            each.at != self.proxy.port and each.text.endswith("no answer in time") for each in tried
-        )
+        there = [each for each in tried if each.at != self.proxy.port]
+        return any(each.text.endswith("no answer in time") for each in there)
 
     def judge(
         self, tally: Tally, case: str, name: str, tried: Sequence[Try], ms: int = 3000
