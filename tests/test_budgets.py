@@ -12,10 +12,11 @@ import pytest
 from interpreters import needs_own
 
 from tools.bench.budgets import BUDGETS
+from tools.bench.flow import Flow
 from tools.bench.measures import flash, heap, sessions, wire
 from tools.bench.measures.floors import mpy_parts
 from tools.bench.measures.relay import Relay, Total
-from tools.bench.place import Flow, Place
+from tools.bench.place import Place
 from tools.image import compile_source
 
 MESSAGES = [

@@ -6,13 +6,13 @@ import itertools
 import re
 import shutil
 import string
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.board import Board, BootResult
+from tools.bench.flow import BOOT_SECONDS, CONNECTED, REPLIED, Flow, good
+from tools.board import Board
 from tools.image import FlashLayout, build_image, compile_source, image_files, make_image
 from tools.iot_platform import LocalPlatform
 from tools.layout import FROZEN, PACKAGE
@@ -24,55 +24,9 @@ HERE = Path(__file__).parent
 NAIVE = HERE / "peers" / "naive"
 DEVICE = HERE / "device"
 SENSOR_KEY = "a1SensorKey"
-BOOT_SECONDS = 20
-
-REPLIED = r"post_reply.*\n"
-"""The platform's answer to the first property post: the end of every flow."""
-CONNECTED = r"(?m:^(?:here|connected)\n)"
-"""What the scripts say that only connect."""
-FAILED = r"rror|trying again|boot:"
-"""Anything that did not go through at the first try."""
 
 OPTIMISE = (0, 3)
 """mpy-cross levels: 0 is what `make image` builds, 3 drops line numbers and asserts."""
-
-
-@dataclass(frozen=True)
-class Flow:
-    """One thing a board does, from power-on to a mark in its output."""
-
-    name: str
-    board: Callable[[], Board]
-    """A board ready for it, each call a new one or as new."""
-    done: str = REPLIED
-    seconds: float = BOOT_SECONDS
-    """Until it is given up."""
-
-    def run(self, heap: float | None = None) -> BootResult:
-        """One power cycle, with so much heap (kibibytes of a 32-bit chip)."""
-        board = self.board()
-        board.heap = None if heap is None else f"{int(heap * 1024)}w"
-        return board.boot(f"{self.done}|{FAILED}", self.seconds)
-
-    def checked(self) -> BootResult:
-        """One power cycle that gets through. Raises RuntimeError with its output if not."""
-        result = self.run()
-        if not self.got_through(result):
-            raise RuntimeError(f"{self.name}: {result.ending}: {result.output}")
-        return result
-
-    def passes(self, heap: float) -> bool:
-        """Whether it gets through at the first try, without a complaint."""
-        return self.got_through(self.run(heap))
-
-    def got_through(self, result: BootResult) -> bool:
-        """Whether a run ended as it should, without a complaint."""
-        return result.ending == "until" and good(result, self.done)
-
-
-def good(result: BootResult, done: str = REPLIED) -> bool:
-    """Whether the output shows the end of the flow and no failure before it."""
-    return bool(re.search(done, result.output)) and not re.search(FAILED, result.output)
 
 
 def script_text(path: Path, values: Mapping[str, Any] | None = None) -> str:

@@ -15,8 +15,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tools.bench.flow import BOOT_SECONDS
 from tools.bench.measures.messages import login
-from tools.bench.place import BOOT_SECONDS, DEVICE, PRODUCT_KEY, Place, script_text
+from tools.bench.place import DEVICE, PRODUCT_KEY, Place, script_text
 from tools.bench.results import Section, Table, number
 from tools.board import Board
 

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tools.bench.flow import BOOT_SECONDS, Flow
 from tools.bench.measures.floors import flash_parts
 from tools.bench.modules import GATEWAY, direct, gateway, moving, sources
-from tools.bench.place import BOOT_SECONDS, OPTIMISE, PRODUCT_KEY, Flow, Place
+from tools.bench.place import OPTIMISE, PRODUCT_KEY, Place
 from tools.bench.results import Section, Table, number
 from tools.board import FlashUse
 from tools.image import compile_source

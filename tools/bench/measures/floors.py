@@ -13,8 +13,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from tools.bench.flow import BOOT_SECONDS
 from tools.bench.modules import direct, sources
-from tools.bench.place import BOOT_SECONDS, DEVICE, Place, script_text
+from tools.bench.place import DEVICE, Place, script_text
 from tools.image import compile_source
 
 CODE = "code of the package"  # as device/parts.py tells it

@@ -24,11 +24,12 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tools.bench.flow import BOOT_SECONDS, Flow
 from tools.bench.measures.floors import CODE, NAMES, TOGETHER, heap_parts
 from tools.bench.modules import import_order
 from tools.bench.page.pictures import bars, chart
 from tools.bench.peers.micropython_lib import HMAC, pypi_modules
-from tools.bench.place import BOOT_SECONDS, DEVICE, Flow, Place, script_text
+from tools.bench.place import DEVICE, Place, script_text
 from tools.bench.results import Picture, Section, Table, number
 
 STEP = 0.25

@@ -29,9 +29,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from tools.bench.flow import REPLIED
 from tools.bench.measures.heap import WORD
 from tools.bench.page.pictures import chart
-from tools.bench.place import PRODUCT_KEY, REPLIED, Place
+from tools.bench.place import PRODUCT_KEY, Place
 from tools.bench.results import Picture, Section, Table, number
 from tools.board import Board
 from tools.image import BLOCK_SIZE, FlashLayout

@@ -23,11 +23,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from statistics import median
 
+from tools.bench.flow import BOOT_SECONDS, Flow
 from tools.bench.measures import messages
 from tools.bench.page.pictures import bars
 from tools.bench.peers import vendor
 from tools.bench.peers.micropython_lib import pypi_modules
-from tools.bench.place import BOOT_SECONDS, DEVICE, NAIVE, Flow, Place, script_text
+from tools.bench.place import DEVICE, NAIVE, Place, script_text
 from tools.bench.results import Picture, Section, Table, number
 from tools.board import Board
 
