@@ -56,6 +56,10 @@ $(VENV)/stubs/ready: $(VENV)/ready requirements-stubs.txt
 	@$(PIP) install --upgrade --target $(VENV)/stubs -r requirements-stubs.txt
 	@touch $@
 
+$(VENV)/charts/ready: $(VENV)/ready requirements-charts.txt constraints.txt
+	@$(PIP) install -r requirements-charts.txt -c constraints.txt
+	@mkdir -p $(@D) && touch $@
+
 $(VENV)/linkkit/ready: $(VENV)/ready requirements-linkkit.txt
 	@$(PYTHON) -m venv $(VENV)/linkkit
 	@$(VENV)/linkkit/bin/pip --disable-pip-version-check -q install -r requirements-linkkit.txt
@@ -71,17 +75,17 @@ run: $(VENV)/ready ## the main job: a blank board registers, stores its secret, 
 run-gateway: $(VENV)/ready ## a gateway brings 100 sub-devices online, reboots, and does it again
 	@$(PY) -m tools.gateway_story
 
-test: $(VENV)/ready $(VENV)/linkkit/ready $(VENV)/test-inputs/ready ## the whole test suite; with PORT=... the board's part of it, on that board
+test: $(VENV)/charts/ready $(VENV)/linkkit/ready $(VENV)/test-inputs/ready ## the whole test suite; with PORT=... the board's part of it, on that board
 	@$(PY) -m pytest $(if $(PORT),-p no:xdist --port=$(PORT),-n 5 --dist worksteal)
 
-lint: $(VENV)/ready $(VENV)/stubs/ready ## ruff, and type checks of the tools and of the device code
+lint: $(VENV)/charts/ready $(VENV)/stubs/ready ## ruff, and type checks of the tools and of the device code
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/mypy --config-file firmware/mypy.ini
 	@$(VENV)/bin/mypy --config-file typings/mypy.ini
 
-bench: $(VENV)/ready $(VENV)/linkkit/ready ## measure heap, flash, wire, time and scale into docs/benchmark.md
+bench: $(VENV)/charts/ready $(VENV)/linkkit/ready ## measure heap, flash, wire, time and scale into docs/benchmark.md
 	@$(PY) -m tools.bench
 
 faults: $(VENV)/ready ## every power cut and every byte of the network, in full: about 10 minutes
@@ -96,7 +100,7 @@ soak: $(VENV)/ready ## a thousand boots with random faults of all kinds: minutes
 	@$(PY) -m tools.faults soak $(if $(SEED),--seed $(SEED)) $(if $(BOOTS),--boots $(BOOTS))
 	@$(PY) -m tools.faults report
 
-fleet: $(VENV)/ready ## a thousand devices powered on at once; 200 boards moved to another instance
+fleet: $(VENV)/charts/ready ## a thousand devices powered on at once; 200 boards moved to another instance
 	@$(PY) -m tools.faults fleet
 	@$(PY) -m tools.faults move
 	@$(PY) -m tools.faults report

@@ -12,8 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from tools.bench import page
 from tools.bench.measures import application, flash, heap, load, scale, sessions, timing, wire
-from tools.bench.page import report
 from tools.bench.place import Place
 from tools.bench.results import Section, Table
 from tools.layout import ROOT
@@ -73,14 +73,14 @@ def main() -> int:
         for note in section.notes:
             console.print(note, soft_wrap=True)
     console.rule("Budgets", align="left")
-    _show(console, report.budgets(sections))
+    _show(console, page.budgets(sections))
     folder = arguments.output
     if folder is None and not (arguments.only or arguments.quick):
         folder = ROOT / "docs"
     if folder is not None:
-        page = report.write(folder, sections, time.monotonic() - started)
-        console.print(f"written: {page}")
-    over = report.broken(sections)
+        path = page.write(folder, sections, time.monotonic() - started)
+        console.print(f"written: {path}")
+    over = page.broken(sections)
     for name in over:
         console.print(f"over its limit: {name}")
     return 1 if over else 0

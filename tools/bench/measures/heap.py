@@ -27,10 +27,10 @@ from dataclasses import dataclass
 from tools.bench.flow import BOOT_SECONDS, Flow
 from tools.bench.measures.floors import CODE, NAMES, TOGETHER, heap_parts
 from tools.bench.modules import import_order
-from tools.bench.page.pictures import bars, chart
 from tools.bench.peers.micropython_lib import HMAC, pypi_modules
 from tools.bench.place import DEVICE, Place, script_text
 from tools.bench.results import Picture, Section, Table, number
+from tools.charts import bars, lines
 
 STEP = 0.25
 ABOVE = 3
@@ -270,7 +270,7 @@ def _pictures(figures: dict[str, float], gateways: dict[int, float]) -> list[Pic
         ),
         Picture(
             "benchmark-gateway-heap.svg",
-            chart(
+            lines(
                 "Least heap of a gateway",
                 "sub-devices",
                 "wK",

@@ -31,10 +31,10 @@ from statistics import median
 
 from tools.bench.flow import REPLIED
 from tools.bench.measures.heap import WORD
-from tools.bench.page.pictures import chart
 from tools.bench.place import PRODUCT_KEY, Place
 from tools.bench.results import Picture, Section, Table, number
 from tools.board import Board
+from tools.charts import lines
 from tools.image import BLOCK_SIZE, FlashLayout
 from tools.iot_platform import Event
 
@@ -199,7 +199,7 @@ def _boards(place: Place, part: Section, counts: Sequence[int]) -> None:
     part.pictures.append(
         Picture(
             "benchmark-boards.svg",
-            chart(
+            lines(
                 "Blank boards register and connect",
                 "boards",
                 "seconds",
@@ -228,7 +228,7 @@ def _gateway(place: Place, part: Section, counts: Sequence[int]) -> None:
     part.pictures.append(
         Picture(
             "benchmark-gateway.svg",
-            chart(
+            lines(
                 "A gateway brings sub-devices online",
                 "sub-devices",
                 "seconds",

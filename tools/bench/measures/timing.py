@@ -25,12 +25,12 @@ from statistics import median
 
 from tools.bench.flow import BOOT_SECONDS, Flow
 from tools.bench.measures import messages
-from tools.bench.page.pictures import bars
 from tools.bench.peers import vendor
 from tools.bench.peers.micropython_lib import pypi_modules
 from tools.bench.place import DEVICE, NAIVE, Place, script_text
 from tools.bench.results import Picture, Section, Table, number
 from tools.board import Board
+from tools.charts import bars
 
 ROUNDS = 15
 FLOOR = "bare, TCP_NODELAY"

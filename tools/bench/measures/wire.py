@@ -16,10 +16,10 @@ from collections.abc import Callable
 
 from tools.bench.flow import Flow
 from tools.bench.measures.relay import Relay, Total, together
-from tools.bench.page.pictures import bars
 from tools.bench.peers import vendor
 from tools.bench.place import Place
 from tools.bench.results import Picture, Section, Table, number
+from tools.charts import bars
 
 SUBDEVICES = 30
 COLUMNS = (

@@ -1,1 +1,0 @@
-"""docs/benchmark.md and its pictures."""
