@@ -108,7 +108,8 @@ fleet: $(VENV)/charts/ready ## a thousand devices powered on at once; 200 boards
 platform: $(VENV)/ready ## run the local IoT Platform; prints the address of its console
 	@$(CLI) platform $(if $(PRODUCT),,$(if $(wildcard product.json),PRODUCT=product.json)) $(MAKEOVERRIDES)
 
-picture: $(VENV)/ready ## make the README's picture of the console: docs/console.png
+picture: $(VENV)/ready ## make the README's pictures: docs/run.svg and docs/console.png
+	@$(PY) -m tools.story --picture docs/run.svg
 	@$(PY) -m pytest -p no:xdist tests/test_console_story.py --picture docs/console.png
 
 board: $(VENV)/ready ## boot a simulated board against a running platform; leaves a REPL

@@ -30,6 +30,7 @@ PRODUCT_KEY = "a1" + "".join(secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZ") for _ in
 GREETING = b'{"method":"thing.service.property.set","id":"7","params":{"lamp":1},"version":"1.0"}'
 BOOT_SECONDS = 30
 WIDTH = 84
+COLUMNS = 96
 
 
 class Failed(Exception):
@@ -44,8 +45,9 @@ def check(holds: bool, what: str) -> None:
 class Story:
     """Tells what happens, a line each, as it happens."""
 
-    def __init__(self) -> None:
-        self.console = Console(highlight=False)
+    def __init__(self, record: bool = False) -> None:
+        # A recording is as wide as its longest line, whatever the terminal.
+        self.console = Console(highlight=False, record=record, width=COLUMNS if record else None)
 
     def chapter(self, text: str) -> None:
         self.console.print(f"\n[bold]{text}[/bold]")
@@ -96,8 +98,8 @@ def tell(story: Story, folder: Path) -> None:
         story.chapter("A blank board")
         story.line(
             "platform",
-            f"local IoT Platform on 127.0.0.1: HTTPS {platform.https_port}, "
-            f"MQTT over TLS {platform.mqtt_tls_port}; {MAC} is pre-registered",
+            f"local: HTTPS on port {platform.https_port}, MQTT over TLS on "
+            f"{platform.mqtt_tls_port}; {MAC} is pre-registered",
         )
         with story.waiting("building the flash image ..."):
             image = build_image(
@@ -146,9 +148,21 @@ def tell(story: Story, folder: Path) -> None:
         story.line("time", f"first boot {first.seconds:.2f} s, second boot {second.seconds:.2f} s")
 
 
-def show(tell: Callable[[Story, Path], None], ending: str) -> int:
-    """Tell a story in a temporary folder, and its ending if it went well: the exit status."""
-    story = Story()
+def save_picture(console: Console, title: str, path: Path) -> None:
+    """Write what a recording console showed as an SVG of a terminal. Raises OSError."""
+    svg = console.export_svg(title=title, unique_id="run")
+    # Rich has the viewer fetch a font from the web; any monospace font will do.
+    path.write_text(re.sub(r"(?s)@font-face \{.*?\}\s*", "", svg), "utf-8")
+
+
+def show(
+    tell: Callable[[Story, Path], None], ending: str, title: str = "", picture: Path | None = None
+) -> int:
+    """Tell a story in a temporary folder, and its ending if it went well: the exit status.
+
+    picture: where to put a picture of the run, under `title`.
+    """
+    story = Story(record=picture is not None)
     try:
         with tempfile.TemporaryDirectory() as folder:
             tell(story, Path(folder))
@@ -156,13 +170,18 @@ def show(tell: Callable[[Story, Path], None], ending: str) -> int:
         story.console.print(f"\n[bold red]FAILED[/bold red] {e}", soft_wrap=True)
         return 1
     story.console.print(f"\n[bold green]{ending}[/bold green]")
+    if picture:
+        save_picture(story.console, title, picture)
     return 0
 
 
 def main() -> int:
     """The command: its exit status."""
-    argparse.ArgumentParser(prog="python -m tools.story", description=__doc__).parse_args()
-    return run(lambda: show(tell, "The identity was registered once and kept."))
+    parser = argparse.ArgumentParser(prog="python -m tools.story", description=__doc__)
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the run as an SVG")
+    picture = parser.parse_args().picture
+    ending = "The identity was registered once and kept."
+    return run(lambda: show(tell, ending, "make run", picture))
 
 
 if __name__ == "__main__":
