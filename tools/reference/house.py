@@ -11,10 +11,12 @@ from tools.layout import PACKAGE, ROOT
 
 BEGIN = "<!-- house: written by make reference -->"
 END = "<!-- end of house -->"
+PARTS = ("moving", "gateway")
+"""Packages below the first, which get a picture each."""
 
 
 def pictures() -> str:
-    """A device's modules, and a gateway's if there is one.
+    """A device's modules, then those of each of `PARTS`.
 
     Solid arrows: imports, which stay. Dashed: what `phase` loads for one call.
     """
@@ -32,16 +34,18 @@ def pictures() -> str:
         solid |= {(name, other) for other in _imports(tree, folder, paths) if other != name}
         dashed |= {(name, other) for other in _phases(tree, folder, paths) if other != name}
     charts = []
-    for gateway in (False, True):
-        some = [edge for edge in sorted(solid) if _of_gateway(edge[0]) == gateway]
-        more = [edge for edge in sorted(dashed - solid) if _of_gateway(edge[0]) == gateway]
+    for part in ("", *PARTS):
+        some = [edge for edge in sorted(solid) if _part(edge[0]) == part]
+        more = [edge for edge in sorted(dashed - solid) if _part(edge[0]) == part]
         if some or more:
             charts.append("\n".join(["```mermaid", "flowchart TD", *_lines(some, more), "```"]))
     return "\n\n".join(charts)
 
 
-def _of_gateway(name: str) -> bool:
-    return name.partition(".")[0] == "gateway"
+def _part(name: str) -> str:
+    """The picture that a module's arrows are in: that of its package, or "" for the device's."""
+    package = name.partition(".")[0]
+    return package if package in PARTS else ""
 
 
 def _name(path: Path) -> str:
