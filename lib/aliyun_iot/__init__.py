@@ -7,9 +7,9 @@ import sys
 
 __version__ = "0.1.0"
 
-# `import time` looks for time.py and time.mpy in all of sys.path before it takes the firmware's
-# own module: six look-ups on flash, as many reads as a module of this package costs, each time.
-# So what the package needs of the firmware is imported once, past the flash, and had from here.
+# `import time` looks for time.py and time.mpy in every folder of sys.path before it takes the
+# firmware's own module: six look-ups on flash, which read as much as loading a module of this
+# package. So the firmware's modules are imported here, once, bypassing the flash.
 _path = sys.path[:]
 sys.path[:] = [entry for entry in _path if entry not in ("", "/lib")]
 try:
@@ -29,8 +29,8 @@ try:
 finally:
     sys.path[:] = _path
 
-# Every module of the package that is loaded is a name here. The table of names is made to grow
-# now, while the heap is empty: in the midst of a handshake it may find no piece large enough.
+# Each module of the package becomes a name here when it is loaded. Grow the table of names now,
+# while the heap is empty: during a handshake there may be no free block large enough.
 for _key in range(24):
     globals()[_key] = None  # type: ignore[index]
 for _key in range(24):
@@ -40,7 +40,7 @@ del _path, _key
 
 class IotError(Exception):
     retry = True
-    identity: "bool"  # there, where it is the identity that is refused
+    identity: "bool"  # only set where the platform refused the identity itself
 
     def __init__(self, message, code=None):
         super().__init__(message)
@@ -84,35 +84,35 @@ class RefusedError(Fatal):
 
 
 time_source: "str | None" = None
-"""Where the clock's time comes from: "ntp"; "kept": it ran on since before a reset; "date": an
-authenticated answer's Date; "platform": the platform told it over MQTT; "floor": nobody told,
-certificates may seem not yet valid; "expired": a certificate seemed to be, so NTP may have lied;
-None."""
+"""Source of the clock's time: "ntp"; "kept": it kept running through a reset; "date": the Date
+header of an authenticated answer; "platform": the platform's time service over MQTT; "floor":
+none, it is the build date, so certificates may seem not yet valid; "expired": a certificate seemed
+expired, so NTP may have been wrong; None: not set yet."""
 
 time_doubted = None
-"""A time, Unix seconds, by which a certificate had expired: NTP is not believed from a day before
-it on, until a certificate is not valid yet. None: nothing speaks against NTP."""
+"""Unix time at which a certificate seemed expired. NTP answers later than a day before it are
+rejected until a certificate seems not yet valid. None: no reason to doubt NTP."""
 
 log_level = 1
-"""0: the package prints nothing; 1: what happens to the identity and the connection."""
+"""0: the package prints nothing; 1: it prints what happens to the identity and the connection."""
 
 
 def time_is_set():
-    """Whether somebody told the time: bool."""
+    """Whether the clock has been set by a source other than the build date: bool."""
     return time_source not in (None, "floor", "expired")
 
 
 def log(*words):
-    """Print a short line on the serial console, never a secret, if `log_level` asks for it."""
+    """Print a short line on the serial console if `log_level` allows it; never pass a secret."""
     if log_level:
         print("[iot]", *words)
 
 
 def loads(data):
-    """Parse a JSON text (bytes). Raises ValueError for one that does not end as it must.
+    """Parse JSON text (bytes). Raises ValueError, also for text that is cut off.
 
-    `json.loads` alone takes a text that is cut off, before MicroPython 1.26: a torn file would
-    lose its last members, or a number its last digits.
+    Before MicroPython 1.26 `json.loads` accepts truncated text: a torn file would lose its last
+    members, or a number its last digits.
     """
     depth = 0
     quoted = escaped = False
@@ -134,16 +134,16 @@ def loads(data):
 
 
 def phase(what, *args):
-    """Load a module of this package, call its function, and unload what was loaded for it.
+    """Load a module of this package, call its function, and unload whatever that loaded.
 
     what: "module.function"; args: the function's. Returns what it returns.
 
     A device's life has phases (network up, identity loaded, registered, connected) whose code is
-    not needed again for days. What a phase loads is found by looking at `sys.modules` before and
-    after it; what was there before stays. Garbage is collected before and after, so that what
-    stays lies close together.
+    not needed again for days. What a phase has loaded is found by comparing `sys.modules` before
+    and after; modules that were there before stay. Garbage is collected on both sides, so that
+    what stays is allocated close together.
     """
-    # Only the package's own: the list is kept for as long as the phase lasts.
+    # Only the package's own modules: this list stays in memory for the whole phase.
     before = [name for name in sys.modules if name.startswith("aliyun_iot.")]
     gc.collect()
     try:

@@ -1,19 +1,19 @@
-"""The same device for applications that are coroutines.
+"""The same device for applications that use asyncio.
 
     async def on_message(session, topic, payload):
         await session.publish(session.topic("thing/event/property/post"), reading())
 
     asyncio.run(aio.run(on_connect, on_message))
 
-Other tasks go on while this one connects, waits, sends or is answered; nothing of the protocol is
-written twice. What cannot be split holds them up: the name look-up, each step of TLS's arithmetic,
-flash, a registration (once in a board's life) and joining a Wi-Fi network that was lost.
+Other tasks run while this one connects, waits, sends or is answered. They are held up only by what
+cannot be split: the DNS look-up, each step of TLS's arithmetic, the flash, a registration (once in
+a board's life) and rejoining a Wi-Fi network that was lost. The protocol itself is in `session`.
 """
 
 import asyncio
 
 from . import ConfigError, IotError, NetworkError, RefusedError, phase, select, time
-from . import session as _session  # noqa: F401 - stays, where a phase would unload it
+from . import session as _session  # noqa: F401 - loaded here, so that no phase unloads it
 from .device import Device
 from .wire import broken
 
@@ -21,22 +21,22 @@ from .wire import broken
 class Session:
     """A device's session whose exchanges are awaited; see `session.Session` for what they do.
 
-    Any number of tasks may use it. A task that is cancelled in an exchange loses the connection:
-    half a packet may have left.
+    Any number of tasks may use it. Cancelling a task during an exchange closes the connection, as
+    half a packet may have been sent.
     """
 
     def __init__(self, session):
         self.plain = session
         self.topic = session.topic
         self._lock = asyncio.Lock()  # one exchange at a time
-        self._waiting = False  # whether a task waits on the socket: asyncio takes only one
-        self._came = asyncio.Event()  # something came, for those who do not wait themselves
+        self._waiting = False  # whether a task waits on the socket: asyncio allows only one
+        self._came = asyncio.Event()  # that task's wait is over, for the others
 
     async def publish(self, topic, payload, qos=0):
         """As `session.Session.publish`.
 
-        A QoS 1 message that waited for another task's exchange when the connection was lost is
-        not kept: where several tasks publish, each sends again what raised.
+        A QoS 1 message is not kept if it was still waiting for another task's exchange when the
+        connection was lost: if several tasks publish, each has to resend what raised.
         """
         await self.drive(self.plain.publishing(topic, payload, qos))
 
@@ -45,10 +45,10 @@ class Session:
         await self.drive(self.plain.subscribing(topic))
 
     async def wait(self, ms):
-        """As `session.Session.wait`; for one task at a time, which `run` is."""
+        """As `session.Session.wait`, for one task at a time; with `run`, that is `run` itself."""
         until = time.ticks_add(time.ticks_ms(), ms)
         plain = self.plain
-        await asyncio.sleep_ms(0)  # other tasks go on, whatever comes in and however fast
+        await asyncio.sleep_ms(0)  # let other tasks run, even in a flood
         while True:
             # Pings and acknowledgements must not come between two pieces of a packet.
             busy = self._lock.locked()
@@ -63,7 +63,7 @@ class Session:
                 await self._ready(select.POLLIN, min(left, plain.due))
 
     async def drive(self, steps):
-        """As `session.Session.run`: carry out a generator that yields (event, ms)."""
+        """As `session.Session.run`: run a generator that yields (event, ms)."""
         async with self._lock:
             await self._drive(steps)
 
@@ -72,7 +72,7 @@ class Session:
         try:
             for event, ms in steps:
                 await self._ready(event, ms)
-                if not self.plain.sock:  # closed meanwhile: `Device.rotate`
+                if not self.plain.sock:  # closed in the meantime by `Device.rotate`
                     raise NetworkError("not connected")
             whole = True
         except OSError as e:
@@ -81,7 +81,7 @@ class Session:
             whole = True
             raise
         except RefusedError as e:
-            whole = e.code == 0x80  # as there: a topic, not the connection
+            whole = e.code == 0x80  # of a topic, not of the connection
             raise
         finally:
             if not whole:
@@ -98,7 +98,7 @@ class Session:
                 return
             self._waiting = True
             try:
-                # Reads nothing, once there is something to read.
+                # Returns as soon as there is something to read, without reading it.
                 await asyncio.wait_for_ms(asyncio.StreamReader(self.plain.sock.sock).read(0), ms)
             finally:
                 self._waiting = False
@@ -126,11 +126,11 @@ async def _connect(device, face):
         except (NetworkError, ValueError) as e:
             if "X509" not in str(e) and not isinstance(e, ValueError):
                 raise
-            # In pieces TLS does not say what is wrong with a certificate, or not as a TlsError;
-            # in one go it does.
+            # A handshake in pieces does not raise the TlsError that says what is wrong with a
+            # certificate; one in one go does.
             plain.run(plain.connecting(device.login()[0]))
     except IotError as e:
-        if hasattr(device, "missed"):  # where there is another place: see `moving`
+        if hasattr(device, "missed"):  # if there is another place to try: see `moving`
             device.missed(e)
         raise
     device.connected()
@@ -156,9 +156,9 @@ async def _online(device, problem, face):
 
 
 async def run(on_connect=None, on_message=None, on_idle=None, device_name=None, on_given_up=None):
-    """Bring the device online and keep it there, for ever: as `device.run`.
+    """Bring the device online and keep it online, as `device.run`. Does not return.
 
-    The functions may be coroutines, and are given a `Session` of this module.
+    The functions may be coroutines. Their session is a `Session` of this module.
     """
     device = Device.load(device_name)
     face = problem = None

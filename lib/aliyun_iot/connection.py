@@ -1,4 +1,4 @@
-"""Before a try to connect and after it: waits, limits, what is due then."""
+"""Before and after an attempt to connect: waits, rate limits, and work that is due then."""
 
 from micropython import const
 
@@ -8,20 +8,20 @@ from . import TlsError, log, phase, time
 
 _MINUTE = const(60000)
 _CONNECTS = const(5)  # per device and minute, platform documentation "Limits"
-_STAYED = const(60000)  # ms; a connection that held this long was a good one
+_STAYED = const(60000)  # ms; a connection that lasted this long was a good one
 
-# The first wait after an error that may pass by itself, ms; doubled each time. With it the
-# shortest first five waits add up to more than a minute: the limit is not reached.
+# The first wait after an error that may pass by itself, ms; doubled each time. At their shortest,
+# the first five waits add up to more than a minute, so the limit is not reached.
 _FIRST = const(4000)
 _MOST = const(300000)
-_SLOW_FIRST = const(60000)  # after a refusal: only somebody's doing can help, but it may be done
+_SLOW_FIRST = const(60000)  # after a refusal: only a person can fix it, and may have done so
 _SLOW_MOST = const(1800000)
 
 # --- a device
 
 
 def connected(device):
-    """Do what may be due after a connect."""
+    """Set the clock and forget the ProductSecret after a connect, where that is due."""
     if not aliyun_iot.time_is_set():
         phase("network.ask", device.session)
     if device.forgets and phase("scrub.product_secret", "/product.json", device.feed):
@@ -32,9 +32,9 @@ def connected(device):
 
 
 def ready(device, problem):
-    """Wait until the device may try to connect, or to register.
+    """Wait until the device may try to connect or register.
 
-    problem: the IotError that ended the last try or connection, or None.
+    problem: the IotError that ended the last attempt or connection, or None.
     """
     if problem:
         sleep(failed(device, problem), device.feed)
@@ -42,7 +42,7 @@ def ready(device, problem):
 
 
 def sleep(ms, feed):
-    """Wait, up to 45 minutes, in pieces that a watchdog can bear."""
+    """Wait `ms`, up to 45 minutes, in steps short enough for a watchdog, calling feed()."""
     while True:
         if feed:
             feed()
@@ -53,16 +53,16 @@ def sleep(ms, feed):
 
 
 def begin(device):
-    """Prepare for a try, note that it begins: milliseconds that the limit makes it wait.
+    """Prepare an attempt and note its start: milliseconds to wait first, for the rate limit.
 
-    Wi-Fi and time are seen to, where they were lost or never came.
+    Restores Wi-Fi and the clock if they were lost or never set.
     """
     import network
 
     if device.feed:
         device.feed()
     station = network.WLAN(network.STA_IF)
-    # An address that DHCP takes back leaves isconnected() true; one is shown without it, too.
+    # Both together mean online: see `network`.
     online = station.isconnected() and station.ifconfig()[0] != "0.0.0.0"
     if not aliyun_iot.time_is_set() or (station.active() and not online):
         phase("network.restore")
@@ -74,21 +74,21 @@ def begin(device):
 
 
 def failed(device, e):
-    """Take in that a try or a connection ended with `e`: milliseconds to wait."""
+    """Handle the error `e` that ended an attempt or a connection: milliseconds to wait."""
     if hasattr(e, "identity"):
         phase("moving.failed", device, e)
     slow = not e.retry
     if slow and isinstance(e, TlsError):
-        # It may be NTP that lied: ask again; without an answer, back to the floor. But only where
-        # nothing else is wrong with the certificate: a portal's own must not cost a clock that is
-        # right.
+        # NTP may have been wrong: ask again, and go back to the floor if there is no answer. But
+        # only if nothing else is wrong with the certificate: a captive portal's own certificate
+        # must not make us give up a correct clock.
         alone = str(e).endswith("has expired")
         aliyun_iot.time_source = "expired" if alone else "floor"
         if "future" in str(e):
-            aliyun_iot.time_doubted = None  # the floor is wrong too: NTP may have been right
+            aliyun_iot.time_doubted = None  # the floor is wrong as well, so NTP may be right
     if device.since is not None:
-        # Two boards with one identity end each other's connections, which then hold as long as
-        # the other one waits: only a long one shows that the other is gone.
+        # Two boards with one identity end each other's connections, each lasting as long as the
+        # other board waits: only a long one shows that the other is gone.
         held = time.ticks_diff(time.ticks_ms(), device.since)
         if not 0 <= held < (_SLOW_MOST if device.kicks else _STAYED):
             device.failures = device.kicks = 0
@@ -104,27 +104,27 @@ def failed(device, e):
 
 
 def span(begun, failures, slow=False):
-    """Milliseconds to wait before the next try, int.
+    """Milliseconds to wait before the next attempt, int.
 
-    Each wait lies between half and one and a half of a span that doubles: devices that failed
-    together do not come back together. begun: see `barred`. failures: how many in a row there
-    were before this one. slow: the error needs somebody to act.
+    Each wait is a random 0.5 to 1.5 times a span that doubles, so that devices that failed
+    together do not come back together. begun: see `barred`. failures: how many in a row came
+    before this one. slow: whether a person has to fix the error.
     """
     first, most = (_SLOW_FIRST, _SLOW_MOST) if slow else (_FIRST, _MOST)
     middle = min(first << min(failures, 12), most)
     jitter = aliyun_iot.random.getrandbits(16)
     limit = barred(begun)
-    # A wait for the limit gets jitter as well: all of a fleet would end it together.
+    # The wait for the rate limit needs jitter too, or a whole fleet would end it together.
     return max(middle // 2 + jitter * middle // 65536, limit and limit + jitter)
 
 
 def barred(begun):
-    """Milliseconds until the platform's limit of 5 connects a minute lets another begin, int.
+    """Milliseconds until the platform's limit of 5 connects a minute allows another one, int.
 
-    begun: when the latest tries to connect or register began, a list of ticks_ms.
+    begun: when the latest attempts to connect or register began, a list of ticks_ms.
     """
     if len(begun) < _CONNECTS:
         return 0
     ago = time.ticks_diff(time.ticks_ms(), begun[0])
-    # After six days ticks_diff may take a long time ago for the future.
+    # After six days ticks_diff wraps around: the past may seem to be the future.
     return _MINUTE - ago if 0 <= ago < _MINUTE else 0

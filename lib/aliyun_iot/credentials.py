@@ -1,4 +1,4 @@
-"""What a device proves itself with: the platform's one signing rule, and the CONNECT made by it.
+"""How a device proves its identity: the platform's signing rule, and the CONNECT that uses it.
 
 HMAC (RFC 2104), the form encoding, the rule that registration, connect, topology and login share,
 and the client id, user name and password of platform documentation "Establish MQTT connections
@@ -14,7 +14,7 @@ _UNSIGNED = const(("sign", "signMethod", "signmethod"))
 
 
 def hmac_hex(method, key, message):
-    """Sign `message` with `key`: the lower-case hex str of the HMAC. Stock firmware has none.
+    """Sign `message` with `key`: the HMAC as lower-case hex, str. Stock firmware has no HMAC.
 
     method: "hmacmd5", "hmacsha1" or "hmacsha256", in any case (SPEC "signMethod").
     key, message: str (as UTF-8) or bytes.
@@ -30,7 +30,7 @@ def hmac_hex(method, key, message):
         message = message.encode()
     if len(key) > _BLOCK:
         key = digest(key).digest()
-    # As numbers of 64 bytes: one operation in place of 64 steps of bytecode.
+    # XOR as 64-byte integers: one operation instead of 64 rounds of bytecode.
     number = int.from_bytes(key + bytes(_BLOCK - len(key)), "big")
     for byte in b"\x36\x5c":  # RFC 2104: ipad, opad
         pad = int.from_bytes(bytes((byte,)) * _BLOCK, "big")
@@ -53,8 +53,8 @@ def _quote(value):
 def urlencode(pairs):
     """Join `pairs` as application/x-www-form-urlencoded: str, pure ASCII.
 
-    pairs: a sequence of (name, value); their order is kept. Values are text (as UTF-8), bytes
-    or numbers. Agrees with CPython's `urllib.parse.urlencode`.
+    pairs: a sequence of (name, value), encoded in this order. Values are text (as UTF-8), bytes
+    or numbers. Same result as CPython's `urllib.parse.urlencode`.
     """
     return "&".join([_quote(name) + "=" + _quote(value) for name, value in pairs])
 
@@ -77,7 +77,7 @@ def sign(method, secret, params, unsigned=_UNSIGNED):
 
 
 def host(product, product_key):
-    """The MQTT host name for a `product`: configured, of its instance, or of its region: str."""
+    """The MQTT host name, str: mqttHost of `product`, or that of its instance or its region."""
     if product.get("mqttHost"):
         return product.get("mqttHost")
     if product.get("instanceId"):
@@ -90,7 +90,7 @@ def credentials(product_key, device_name, device_secret, method="hmacsha256", mo
 
     method: the signMethod. mode: securemode, 2 over TLS, 3 over plain TCP.
     `_ss=1` has the platform subscribe the device to its system topics; `ext=3` asks for RRPC
-    (bit 0) and for notices on /ext/notify and /ext/error (bit 1), as the C SDK 4 does.
+    (bit 0) and for notices on /ext/notify and /ext/error (bit 1), as C SDK 4 does.
     """
     name = product_key + "." + device_name
     signed = {"clientId": name, "deviceName": device_name, "productKey": product_key}
@@ -104,8 +104,8 @@ def credentials(product_key, device_name, device_secret, method="hmacsha256", mo
 def login(product, record):
     """Client id, user name and password of the device with the certificate `record`: three str.
 
-    product: as `identity.product` gives it. Raises ConfigError for a deviceToken that would
-    travel over plain TCP: unlike a signature it is the secret itself.
+    product: as `identity.product` returns it. Raises ConfigError for a deviceToken over plain TCP:
+    unlike a signature, it is the secret itself.
     """
     key = record.get("productKey") or product.get("productKey")
     name = record["deviceName"]
@@ -128,7 +128,7 @@ def connect_packet(client_id, username, password, keepalive):
 
 
 def prepare(product, record):
-    """What a connect takes: see `Device.login`."""
+    """What a connect needs: see `Device.login`."""
     client_id, user, password = login(product, record)
     seconds = product["keepalive"]
     packet = connect_packet(client_id, user, password, seconds)
@@ -145,10 +145,10 @@ def refusal(code):
     if code == 3:
         return BusyError("connect: the platform is not available (CONNACK 3)", code)
     text = "connect refused (CONNACK {}): ".format(code)
-    if code in (4, 5):  # the sources disagree on which of the two stands for what
+    if code in (4, 5):  # sources disagree about which of the two means what
         text += "DeviceSecret reset, or the device deleted, disabled or never created"
         e = RefusedError(text, code)
-        e.identity = True  # it is what is refused: see `moving.failed`
+        e.identity = True  # see `moving.failed`
         return e
     text += "not what the platform expects: check instanceId, region and securemode"
     return Fatal(text + " in product.json", code)

@@ -1,59 +1,62 @@
-"""A device and the order of its life: load, register, store, connect.
+"""A device from boot to connection: load, register, store, connect.
 
-What is on flash decides what happens at boot:
+What happens at boot depends on what is on flash:
 
     device.json  product.json           what happens
     valid        any                    connect; registration code is never imported
     absent       with ProductSecret     register; store; read back; only then connect
     absent       without, or absent     ConfigError: which file, which field
-    valid, but refused (CONNACK 4, 5)   keep it; try where it was known good (`moving`); ask to
-                                        register again, slowly; only a new secret, stored and
-                                        read back, takes its place
+    valid, but refused (CONNACK 4, 5)   keep it; try the place where it last worked (`moving`);
+                                        keep asking to register, slowly; only a new secret that
+                                        is stored and read back replaces it
 
-Absent is everything that is not a whole record of this device: missing, empty, torn, garbled,
-another device's. The platform gives a new DeviceSecret at every registration until the first
-connect with one, and only the latest counts; so a lost answer or a power cut costs one more
-registration, never the identity.
+"Absent" is anything but a complete record of this device: missing, empty, torn, garbled, another
+device's. The platform issues a new DeviceSecret at every registration until the first connect with
+one, and only the latest counts. So a lost answer or a power cut costs one more registration, never
+the identity.
 """
 
 from micropython import const
 
 from . import ConfigError, IotError, log, phase, time, time_is_set
 
-# Bytes of the network's memory in one piece, below which packets are lost: when the Python heap
-# grows it takes that memory, and never gives it back.
+# Largest free block of the network's memory, in bytes, below which packets are lost. The Python
+# heap takes that memory when it grows, and never gives it back.
 _LITTLE = const(10000)
 
 
 class Device:
     """This board as a device of the platform. Make one with `Device.open()`."""
 
-    timeout = 20000  # milliseconds for one registration, from name look-up to answer
+    timeout = 20000  # milliseconds for one registration, from DNS look-up to answer
 
     def __init__(self, device_name, product, record, context, untrusted):
         self.session = None
-        self.feed = None  # called where writing the flash takes long, and in waits: see `run`
+        self.feed = None  # called during long flash writes and waits: see `run`
         self.record = record  # device certificate, or None: not registered
         self.name = device_name
         self.product = product  # see `settings`
         self.packet = None  # see `login`
         self._context = context
-        self._untrusted = untrusted  # the TlsError for roots that could not be loaded
-        self.can_ask = bool(product.get("productSecret"))  # whether it could register again
+        self._untrusted = untrusted  # the TlsError if the trust roots could not be loaded
+        self.can_ask = bool(product.get("productSecret"))  # whether it can register again
         self.forgets = product.get("forgetProductSecret")
-        # What `connection` keeps from try to try.
-        self.begun = []  # when the latest tries began, ticks_ms
+        # State of `connection`, kept between attempts.
+        self.begun = []  # when the latest attempts began, ticks_ms
         self.failures = 0  # in a row
-        self.kicks = 0  # connections that another one of this identity ended
-        self.since = None  # when the connection came, ticks_ms
+        self.kicks = 0  # connections ended by another device with this identity
+        self.since = None  # when the connection was made, ticks_ms
         self.asking = record is None  # whether to register before the next connect
 
     @staticmethod
     def load(device_name=None):
-        """Read what flash knows of this device; no network. See `open`."""
+        """Read this device's configuration and identity from flash, without a network: a Device.
+
+        See `open` for device_name and errors.
+        """
         import tls
 
-        # Before all else: it wants 3 kB in one piece, which a heap in use may not have.
+        # First: it takes a block of 3 kB, which a heap in use may not have.
         context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
         return phase("identity.load", Device, context, device_name)
 
@@ -61,10 +64,10 @@ class Device:
     def open(device_name=None):
         """Load this device, and register it if it has no identity yet.
 
-        device_name: the DeviceName, str, where the application reads it from the device (a
-            serial number, say); None to go by product.json, whose default is the MAC address.
-        Returns a Device with an identity that is on flash. Raises ConfigError for a file that
-        is wrong, and all that `register` raises.
+        device_name: the DeviceName, str, if the application reads it from the device (a serial
+            number, for example); None to use product.json, whose default is the MAC address.
+        Returns a Device whose identity is on flash. Raises ConfigError for a wrong file, and
+        whatever `register` raises.
         """
         device = Device.load(device_name)
         if not device.registered():
@@ -72,57 +75,57 @@ class Device:
         return device
 
     def registered(self):
-        """Whether there is an identity to connect with: bool."""
+        """Whether the device has an identity to connect with: bool."""
         return self.record is not None
 
     def register(self):
-        """Register and put the identity on flash, read back, before returning.
+        """Register, write the identity to flash and read it back before returning.
 
-        Raises NetworkError, TlsError, ProtocolError, BusyError, RefusedError (its `.code` is
-        the platform's), StoreError. What is on flash is as before then.
+        Raises NetworkError, TlsError, ProtocolError, BusyError, RefusedError (`.code` is the
+        platform's) or StoreError; the flash is unchanged then.
         """
-        from . import wire  # noqa: F401 - stays, where a phase would unload it
+        from . import wire  # noqa: F401 - loaded here, so that the phase does not unload it
 
         phase("registration.enrol", self)
 
     def rotate(self):
-        """Ask for a new DeviceSecret, and store it beside the old one; ends the connection.
+        """Request a new DeviceSecret and store it beside the old one; closes the connection.
 
-        The next connect, which `run` makes by itself, proves the new one; only then the old one
-        goes. The platform allows it after ResetThing. Raises what `register` raises; what is on
-        flash is as before then.
+        The next connect, which `run` makes by itself, tries the new secret; only when that has
+        worked is the old one deleted. The platform allows it after ResetThing. Raises what
+        `register` raises; the flash is unchanged then.
         """
         phase("moving.rotate", self)
 
     def relocate(self, **fields):
-        """Connect elsewhere from now on, with the same identity; ends the connection.
+        """Connect to another place from now on, with the same identity; closes the connection.
 
         fields: instanceId, region, mqttHost or mqttPort of product.json, which is rewritten;
-        None takes one out. Where the identity is refused there, the old place is tried again.
-        Raises ConfigError for a wrong value, StoreError; all is as before then.
+        None removes one. If the new place refuses the identity, the old one is tried again.
+        Raises ConfigError for a wrong value, or StoreError; nothing has changed then.
         """
         phase("moving.relocate", self, fields)
 
     def settings(self):
-        """What product.json holds, completed: a dict, see `identity.product`.
+        """The settings of product.json with defaults filled in: a dict, see `identity.product`.
 
-        Kept until `login`, and read again where it is needed later. Raises ConfigError.
+        Kept in memory until `login`, then read again when needed. Raises ConfigError.
         """
         return self.product or phase("identity.settings", self.name)
 
     def credentials(self):
         """Client id, user name and password for any MQTT client: three str.
 
-        The password is as secret as the DeviceSecret: it opens the same door.
+        The password is as secret as the DeviceSecret: whoever has it can connect as this device.
         """
         return phase("credentials.login", self.settings(), self.record)
 
     def connect(self):
-        """Connect over MQTT, or connect again: a Session, the same one each time.
+        """Connect or reconnect over MQTT: a Session, the same one each time.
 
-        Its subscriptions are made again, and a QoS 1 message whose acknowledgement is missing
-        is sent again. Raises what `Session.connect` raises; RefusedError with code 4 or 5 means
-        that the platform does not accept the DeviceSecret.
+        Restores its subscriptions and resends a QoS 1 message that was not acknowledged. Raises
+        what `Session.connect` raises; RefusedError with code 4 or 5 means that the platform does
+        not accept the DeviceSecret.
         """
         session = self.prepare()
         session.close()
@@ -131,7 +134,7 @@ class Device:
         return session
 
     def prepare(self):
-        """The device's Session, which need not be connected."""
+        """The device's Session, connected or not."""
         if self.session is None:
             from .session import Session
 
@@ -143,25 +146,25 @@ class Device:
         return self.session
 
     def connected(self):
-        """Do what is due after a connect."""
+        """Finish a connect: log it; set the clock, forget the ProductSecret where that is due."""
         self.since = time.ticks_ms()
         log("connected as", self.record["deviceName"])
         if self.forgets or not time_is_set():
             phase("connection.connected", self)
 
     def login(self):
-        """What a connect takes: the CONNECT packet as bytes, the host, the ProductKey, the port,
-        the keepalive in seconds, and whether it is to be over TLS.
+        """What a connect needs, a tuple: the CONNECT packet as bytes, the host, the ProductKey,
+        the port, the keepalive in seconds, and whether to use TLS.
 
-        It holds no time, so one serves for every connect.
+        The packet carries no timestamp, so it serves for every connect.
         """
         if self.packet is None:
             self.packet = phase("credentials.prepare", self.settings(), self.record)
-            self.product = None  # that was the last use of the settings
+            self.product = None  # no longer needed
         return self.packet
 
     def trust(self):
-        """The TLS context that verifies. Raises TlsError where there are no roots to verify by."""
+        """The verifying TLS context. Raises TlsError if the trust roots could not be loaded."""
         if self._untrusted:
             raise self._untrusted
         return self._context
@@ -170,32 +173,34 @@ class Device:
 def run(
     on_connect=None, on_message=None, on_idle=None, device_name=None, feed=None, on_given_up=None
 ):
-    """Bring the device online and keep it there, for ever.
+    """Bring the device online and keep it online. Does not return.
 
     on_connect(session): after each connect. on_message(session, topic, payload): for each
-    message, bytes both. on_idle(session): about once a second, messages or not.
-    on_given_up(session, topic, payload): a message with QoS 1 was tried three times in vain.
-    feed(): for a watchdog: about once a second online and while it waits, and before each step of
-    a try. A step takes up to 15 s for each network of wifi.json (3 s more to look for several),
-    20 s for connecting, 10 s for each topic subscribed again, and however long on_connect takes.
-    Errors of network and platform are said, waited out and tried again, the fatal ones slowly: an
-    operator may have mended them. Raises ConfigError, which waiting cannot mend, and whatever the
-    application's own functions raise, the connection being closed first.
+    message, both bytes. on_idle(session): about once a second, with or without messages.
+    on_given_up(session, topic, payload): a QoS 1 message was sent three times without an answer.
+    feed(): feeds a watchdog: called about once a second while online or waiting, and before each
+    step of an attempt. A step takes up to 15 s for each network of wifi.json (plus 3 s to scan if
+    there are several), 20 s to connect, 10 s for each topic subscribed again, and however long
+    on_connect takes.
+    After an error of network or platform, which is logged, it waits and tries again; after a fatal
+    one slowly, as an operator may have fixed the cause. Raises ConfigError, which waiting cannot
+    fix, and whatever the application's own functions raise, after closing the connection.
     """
     import esp32
 
     device = Device.load(device_name)
     device.feed = feed
     problem = None
-    said = False  # that the memory is short
+    said = False  # whether the low memory was logged
     try:
         while True:
             if device.registered():
-                device.login()  # before the session fills the heap
+                device.login()  # now, before the session fills the heap
             phase("connection.ready", device, problem)
             try:
                 if device.asking:
-                    device.asking = not device.registered()  # one that is refused is tried again
+                    # An identity that was refused is tried again, whatever comes of this.
+                    device.asking = not device.registered()
                     device.register()
                     problem = None
                     continue

@@ -1,19 +1,19 @@
-"""One HTTPS POST: bounded in time and size, sent in one piece, no redirects."""
+"""One HTTPS POST, bounded in time and size, sent in one piece, following no redirect."""
 
 from micropython import const
 
 from . import ProtocolError, errno, time
 from .wire import Wire, broken, drive, opening
 
-_HEAD = const(4096)  # most bytes of status line and headers together, interim answers included
-_LINE = const(256)  # bytes of a header line that are looked at
-_BODY = const(2048)  # most bytes of body; a registration's answer has about 150
+_HEAD = const(4096)  # maximum bytes of status line and headers together
+_LINE = const(256)  # bytes kept of a header line
+_BODY = const(2048)  # maximum bytes of body; a registration's answer has about 150
 
 
 def request(host, port, path, body):
     """Build the whole request, header and form body (SPEC "Request message"): bytes.
 
-    host, path, body: str; the body is already encoded, so its characters are its bytes.
+    host, path, body: str; the body is already encoded, so it is ASCII.
     port: int; one other than 443 is part of the Host header (RFC 9110, 7.2).
     """
     if port != 443:
@@ -29,7 +29,7 @@ def _bad(what):
 
 
 def _number(text, base):
-    # int() alone would also take "-1", "+1", "0x1" and "1_0". Zeros first are legal (RFC 9112).
+    # int() alone would accept "-1", "+1", "0x1" and "1_0". Leading zeros are legal (RFC 9112).
     if not text or len(text.lstrip(b"0")) > 7:
         raise _bad("bad length")
     for char in text.lower():
@@ -39,13 +39,13 @@ def _number(text, base):
 
 
 def _is_last(part):
-    # Reading on at the end would wait for the deadline: a TLS peer that has said goodbye may leave
-    # its TCP connection open.
+    # Reading past the end would wait for the deadline: a peer that has closed TLS may leave the
+    # TCP connection open.
     return len(part) < _LINE and not part.endswith(b"\n")
 
 
 def _line(stream):
-    # Of a longer line the beginning is kept: enough for all headers that matter here.
+    # Only the beginning of a longer line is kept: enough for all headers that matter here.
     line = part = stream.readline(_LINE)
     size = len(line)
     while not part.endswith(b"\n"):
@@ -95,7 +95,7 @@ def _chunks(stream):
         if len(body) + size > _BODY:
             raise _bad("the body is too long")
         if not size:
-            return body  # trailers are of no interest: the connection is closed next
+            return body  # ignore trailers: the connection is closed next
         body.extend(stream.read(size))
         if _line(stream)[0]:
             raise _bad("bad chunk")
@@ -115,8 +115,8 @@ def _to_the_end(stream):
 def read_answer(stream):
     """Read one HTTP/1.x answer: (status, body, date); int, bytes-like, bytes or None.
 
-    stream: `read(n)` gives exactly n bytes or raises, `readline(most)` gives b"" at the end.
-    Understands Content-Length in any case, chunked bodies, and bodies that end with the
+    stream: `read(n)` returns exactly n bytes or raises, `readline(most)` returns b"" at the end.
+    Understands Content-Length in any letter case, chunked bodies, and bodies that end with the
     connection (C SDK 2.3 met all three). Raises ProtocolError for anything else.
     """
     for _ in range(5):  # interim answers (1xx) may come before the final one
@@ -137,7 +137,7 @@ def read_answer(stream):
 
 
 class _Exchange:
-    """What `read_answer` reads from: TLS over a wire that waits, up to its deadline."""
+    """The stream for `read_answer`: TLS over a `Wire` that waits until its deadline."""
 
     sock: "Wire"
 
@@ -149,7 +149,7 @@ class _Exchange:
         at = memoryview(data)
         while at:
             count = self.sock.io.readinto(at)
-            # TLS fills the buffer, or the other end has ended the connection.
+            # TLS fills the buffer, unless the peer has closed the connection.
             if count < len(at):
                 raise OSError(errno.ECONNRESET)
             at = at[count:]
@@ -157,7 +157,7 @@ class _Exchange:
 
 
 def post(host, port, path, body, context, ms):
-    """POST `body` (str, form-encoded) and read the answer: as `read_answer`, within `ms`.
+    """POST `body` (str, form-encoded) within `ms` milliseconds; returns what `read_answer` does.
 
     Raises NetworkError, TlsError, ProtocolError.
     """

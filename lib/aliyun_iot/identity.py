@@ -1,7 +1,7 @@
-"""What flash knows of this board: trust roots, product certificate and device certificate.
+"""What is on flash: trust roots, product certificate and device certificate.
 
-Both certificates are plain dicts: `product` and `device` judge them and open no file; `load`
-reads them. Messages never repeat a value: it may be a secret in the wrong place.
+Both certificates are plain dicts. `product` and `device` check them without opening a file; `load`
+reads them. Messages never repeat a value: it may be a secret in the wrong field.
 """
 
 import tls
@@ -15,9 +15,9 @@ _PRODUCT = const("/product.json")
 _DEVICE = const("/device.json")
 _NVS_MOST = const(1024)  # longest product certificate in NVS, bytes
 
-# What product.json may hold, one line a field: name, type, least and most (characters of text,
-# value of a number), default. Text kept in one piece takes a fifth of the heap of a table. The
-# first four tell the place: where a device connects.
+# The fields of product.json, one a line: name, type, minimum and maximum (length of text, value of
+# a number), default. A single string takes a fifth of the heap of a table. The first four make up
+# the place: where a device connects.
 _FIELDS = const(
     """
 mqttHost str 1 128 -
@@ -63,13 +63,13 @@ def _check(name, kind, least, most, value):
 
 
 def product(fields, mac):
-    """Check what product.json holds, and complete it: the same dict, with defaults put in.
+    """Check the fields of product.json and fill in defaults: the same dict.
 
-    fields: the parsed file. mac: the board's MAC address, bytes: the DeviceName is made of it
-        unless the file names one.
-    In the result, `deviceName` is this board's full DeviceName, and `named` tells whether the
-    board can know it: it has to, to register; a unique certificate brings its own.
-    Raises ConfigError naming the field that is wrong and what was expected.
+    fields: the parsed file. mac: the board's MAC address, bytes, from which the DeviceName is
+        made unless the file has one.
+    In the result, `deviceName` is this board's full DeviceName. `named` is whether the board has
+    to know it: it does in order to register; a unique certificate brings its own.
+    Raises ConfigError that names the wrong field and what was expected.
     """
     if not isinstance(fields, dict):
         raise ConfigError("product.json: expected a JSON object")
@@ -103,9 +103,9 @@ def product(fields, mac):
 
 
 def device(record, product):
-    """Judge a record of device.json: None, or why it is no identity for this board, str.
+    """Check a record of device.json: None, or why it is not an identity for this board, str.
 
-    record: a parsed record, see `store`. product: as `product()` gives it.
+    record: a parsed record, see `records`. product: as `product()` returns it.
     """
     own = product.get("productKey")
     key = record.get("productKey", own)
@@ -126,11 +126,11 @@ def device(record, product):
 
 
 def _from_nvs(path):
-    """The product certificate in NVS, where a factory may have put it: bytes; see docs/factory.md.
+    """The product certificate from NVS, where a factory may have put it: bytes.
 
-    Namespace "aliyun_iot", blob "product": what product.json would hold. Firmware may erase all
-    of NVS at a boot that finds it full or of another version, so it is copied to the file at
-    `path`, and the file is what counts from then on. Raises OSError where NVS has none.
+    Namespace "aliyun_iot", blob "product": the contents of product.json, see docs/factory.md.
+    Firmware erases all of NVS at a boot that finds it full or of another version. So it is copied
+    to the file at `path`, which is used from then on. Raises OSError if NVS has none.
     """
     import esp32
 
@@ -146,7 +146,7 @@ def _from_nvs(path):
 
 
 def _read_product(path, name):
-    """Read and check product.json: (dict, None), or (the defaults, a ConfigError)."""
+    """Read and check product.json: (dict, None), or (defaults, a ConfigError)."""
     try:
         try:
             with open(path, "rb") as file:
@@ -163,7 +163,7 @@ def _read_product(path, name):
         return product(fields, machine.unique_id()), None
     except (OSError, ImportError):
         problem = ConfigError("product.json: missing")
-    except (ValueError, UnicodeError, TypeError):  # TypeError: a name that is no text
+    except (ValueError, UnicodeError, TypeError):  # TypeError: a member whose name is not text
         problem = ConfigError("product.json: not JSON, or not UTF-8")
     except ConfigError as e:
         problem = e
@@ -171,12 +171,12 @@ def _read_product(path, name):
 
 
 def load(kind, context, name):
-    """Make a Device of what is on flash.
+    """Make a Device from what is on flash.
 
-    kind: the class Device. context: the TLS context, which gets the roots on flash; where that
-    fails the Device keeps the error: one that wants no TLS can do without. name: the DeviceName
-    where product.json is not to tell, or None. Raises ConfigError when there is neither a device
-    certificate nor what it takes to register.
+    kind: the class Device. context: the TLS context, into which the roots are loaded; if that
+    fails, the Device keeps the error, as it may not need TLS. name: the DeviceName, to be used in
+    place of the one in product.json, or None. Raises ConfigError if there is neither a device
+    certificate nor what is needed to register.
     """
     fields, problem = _read_product(_PRODUCT, name)
     record, why = load_record(_DEVICE, lambda record: device(record, fields))
@@ -200,12 +200,12 @@ def load(kind, context, name):
     if moved or fields.get("bootstrap") or fields.get("spares"):
         phase("moving.adopt", made)
     elif record:
-        record.pop("place", None)  # room: `moving` reads it again
+        record.pop("place", None)  # saves heap: `moving` reads it again
     return made
 
 
 def settings(name):
-    """product.json alone, as `load` gives it. Raises ConfigError."""
+    """The settings of product.json, as `load` reads them. Raises ConfigError."""
     fields, problem = _read_product(_PRODUCT, name)
     if problem:
         raise problem
@@ -213,12 +213,12 @@ def settings(name):
 
 
 def trust(context, folder):
-    """Have a TLS client `context` verify, trusting the DER files (*.der) in `folder`.
+    """Make a TLS client `context` verify, trusting the certificates in `folder` (*.der).
 
-    Raises TlsError when there are none, or one is not a certificate: without roots no other end
-    can be told from an impostor, so there is no connection either.
+    Raises TlsError if there are none, or if one is not a certificate: without roots the platform
+    cannot be told from an impostor, so there must be no connection.
     """
-    # The C class verifies by default, the ssl module's wrapper of it does not: never rely on it.
+    # The C class verifies by default, but the ssl module's wrapper does not: set it explicitly.
     context.verify_mode = tls.CERT_REQUIRED
     trusted = 0
     try:
@@ -227,7 +227,7 @@ def trust(context, folder):
                 with open(folder + "/" + name, "rb") as file:
                     context.load_verify_locations(file.read())
                 trusted += 1
-                gc.collect()  # TLS is about to want large pieces of memory
+                gc.collect()  # TLS is about to need large blocks
     except ValueError:
         raise TlsError("{}/{}: not a DER certificate".format(folder, name))
     except OSError:

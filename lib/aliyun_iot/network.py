@@ -1,10 +1,10 @@
-"""What a boot needs before the platform: Wi-Fi up, and the clock that TLS checks certificates by.
+"""What a boot needs before the platform: Wi-Fi, and a clock for TLS to check certificates by.
 
-Wi-Fi goes by the networks in wifi.json; bounded, and harmless when it is up already.
+Wi-Fi uses the networks in wifi.json; joining is bounded in time, and skipped if Wi-Fi is up.
 
-A board powers up in the year 2000. `/build.json` says when its image was built; without it the
-floor is this release's date. NTP is not authenticated: an answer before the floor or decades
-after it is a lie.
+A board powers up in the year 2000. The floor, the earliest time accepted, is when the image was
+built, as `/build.json` says, or else the date of this release. NTP is not authenticated: an answer
+before the floor or decades after it is not believed.
 """
 
 import sys
@@ -16,9 +16,9 @@ import aliyun_iot
 
 from . import ConfigError, loads, log, machine, time
 
-_PER_NETWORK = const(15000)  # milliseconds for one network to answer, its DHCP included
-_OLD = const(7000)  # after so many a failure that is still shown from before counts as a new one
-# What the driver's reasons mean, one a line: text in one piece takes less heap than a table.
+_PER_NETWORK = const(15000)  # milliseconds to join one network, DHCP included
+_OLD = const(7000)  # milliseconds after which an earlier failure still shown counts as a new one
+# The driver's reason codes, one a line: a single string takes less heap than a table.
 _WHY = const(
     """
 15 no handshake, perhaps a wrong password
@@ -31,17 +31,17 @@ _WHY = const(
 """
 )
 _RELEASED = const(1795392000)  # 2026-11-23 00:00 UTC
-_YEARS = const(631152000)  # 20 years, seconds: what lies further ahead of the floor is a lie
+_YEARS = const(631152000)  # 20 years, seconds: NTP further ahead of the floor is not believed
 _DAY = const(86400)
 _YEAR = const(31622400)
-# 2036-02-07 06:28:16, what ntptime makes of a timestamp of zero: so servers answer that do not
-# know the time, or count from their own start.
+# 2036-02-07 06:28:16, which ntptime makes of a timestamp of zero: the answer of a server that does
+# not know the time, or that counts from its own start.
 _ZERO = const(2085978496)
 _EPOCH_2000 = const(946684800)
 
 
 def _networks(path):
-    """Read wifi.json: a list of (ssid, password), and the NTP host or None."""
+    """Read wifi.json: a list of (ssid, password), and the NTP host or None. Raises ConfigError."""
     try:
         with open(path, "rb") as file:
             fields = loads(file.read())
@@ -67,7 +67,8 @@ def _networks(path):
 
 
 def _online(station):
-    # An address that DHCP takes back leaves isconnected() true; a lost connection's is shown on.
+    # isconnected() stays true when DHCP withdraws the address, and a lost connection's address
+    # is still shown: only both together mean online.
     return station.isconnected() and station.ifconfig()[0] != "0.0.0.0"
 
 
@@ -79,7 +80,7 @@ def _associated(station):
 
 
 def _best_first(station, networks):
-    """Those that a scan shows, the strongest first; then the others, which may be hidden."""
+    """Networks found by a scan, strongest first; then the others, which may be hidden."""
     if len(networks) < 2:
         return networks
     try:
@@ -95,9 +96,9 @@ def _best_first(station, networks):
 
 
 def _join(station, ssid, password):
-    """Try one network: whether there is an address now. If not, the radio is at rest again."""
+    """Try one network: whether there is an address now. If not, the radio is idle again."""
     log("wifi: connecting to", ssid)
-    old = station.status()  # an earlier failure is shown until there is another, or an address
+    old = station.status()  # an earlier failure is shown until the next one, or an address
     station.connect(ssid, password)
     began = time.ticks_ms()
     while not _online(station):
@@ -115,7 +116,7 @@ def _join(station, ssid, password):
         return True
     lacking = _associated(station)
     station.disconnect()
-    status = station.status()  # the reason, also where the driver would have tried on
+    status = station.status()  # the reason, even if the driver would have tried again
     why = _WHY.partition("\n%d " % status)[2].partition("\n")[0] or "status"
     why = "no address from DHCP" if lacking else why + " (%d)" % status
     log("wifi: no connection:", why)
@@ -124,10 +125,10 @@ def _join(station, ssid, password):
 
 
 def up(path="/wifi.json"):
-    """Connect to the best network of wifi.json that takes us: the NTP host configured, or None.
+    """Join the strongest network of wifi.json that accepts us: its NTP host, str, or None.
 
-    Raises ConfigError for a wrong file. When no network answers it says so and returns: the
-    radio keeps trying by itself, and who comes next waits for a connection in its own way.
+    Raises ConfigError for a wrong file. If no network can be joined, this is logged and the radio
+    keeps trying in the background; the caller finds out when it connects.
     """
     networks, ntp_host = _networks(path)
     station = network.WLAN(network.STA_IF)
@@ -165,13 +166,13 @@ def _set(unix):
 
 
 def _frozen(name):
-    """Import a module that is frozen into the firmware past the flash: see `aliyun_iot`."""
+    """Import a module frozen into the firmware, bypassing the flash: see `aliyun_iot`."""
     path = sys.path[:]
     sys.path[:] = [entry for entry in path if entry not in ("", "/lib")]
     try:
         return __import__(name)
     except ImportError:
-        pass  # it may be on the flash
+        pass  # not frozen: it may be on flash
     finally:
         sys.path[:] = path
     return __import__(name)
@@ -180,13 +181,13 @@ def _frozen(name):
 def set_clock(host=None):
     """Set the clock by NTP, or at least to the floor. Raises nothing.
 
-    host: the NTP server's name, None for the firmware's own choice. Takes at most the second
-    or two that `ntptime` waits, after the name look-up.
+    host: the NTP server, None for the firmware's default. After the DNS look-up it takes no longer
+    than the second or two that `ntptime` waits.
     """
     floor = _floor()
     if aliyun_iot.time_source == "expired":
         aliyun_iot.time_doubted = now()
-        _set(floor)  # from here an authenticated Date, or NTP, may move it forward
+        _set(floor)  # an authenticated Date, or NTP, may move it forward from there
         aliyun_iot.time_source = "floor"
     before = sys.modules.get("ntptime")
     try:
@@ -197,7 +198,7 @@ def set_clock(host=None):
             told = ntptime.time() + _offset()
         finally:
             ntptime.host = own
-            if not before:  # the application finds it as the firmware has it
+            if not before:  # leave `sys.modules` as it was
                 del sys.modules["ntptime"]
         if not floor <= told < floor + _YEARS or (
             floor < _ZERO - _YEAR and -_DAY <= told - _ZERO < _YEAR
@@ -213,14 +214,14 @@ def set_clock(host=None):
         log("clock: no NTP")
     if aliyun_iot.time_source is None:
         ahead = now() - floor
-        # A clock at the floor may also be one that was set to it before a reset.
+        # Within a day of the floor, it may just have been set to the floor before a reset.
         aliyun_iot.time_source = "kept" if _DAY <= ahead < _YEARS else "floor"
         if not 0 <= ahead < _YEARS:
             _set(floor)
 
 
 def heed(date):
-    """Move a clock that nobody set forward to an authenticated answer's Date header (bytes)."""
+    """Move an unset clock forward to the Date header (bytes) of an authenticated answer."""
     if aliyun_iot.time_is_set() or date is None:
         return
     try:
@@ -237,9 +238,9 @@ def heed(date):
 
 
 def ask(session):
-    """Set a clock that nobody set by the platform's own time, over a connected session.
+    """Set an unset clock by the platform's time service, over a connected session.
 
-    Platform docs "NTP service". The answer is authenticated, and may only move the clock forward.
+    Platform docs "NTP service". The answer is authenticated, but may only move the clock forward.
     Raises what `Session.publish` raises.
     """
     topic = "/ext/ntp/{}/{}/".format(session.product_key, session.device_name)
@@ -257,7 +258,7 @@ def ask(session):
         fields = loads(answers[0])
         told = int(fields["serverRecvTime"]) + int(fields["serverSendTime"]) + took
     except (IndexError, ValueError, KeyError, TypeError, OverflowError):
-        return  # none came, or of another form: the clock stays as it is
+        return  # no answer, or a malformed one: leave the clock alone
     told //= 2000  # twice milliseconds
     if now() < told < _floor() + _YEARS:
         _set(told)
@@ -270,7 +271,7 @@ def start():
 
 
 def restore():
-    """See to Wi-Fi and time where they were lost or never came; neither is worth stopping for."""
+    """Restore Wi-Fi and the clock if they were lost or never set. Raises nothing."""
     host = None
     station = network.WLAN(network.STA_IF)
     if station.active() and not _online(station):

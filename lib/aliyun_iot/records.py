@@ -1,9 +1,9 @@
-"""Records on flash that survive a power cut at any instant, and what their values are made of.
+"""Records on flash that survive a power cut at any instant, and the rules for their values.
 
-A record is one JSON object in one file. The device's own records carry `check`, a CRC-32 over
-all other members, which tells whole from torn or garbled. Writing goes to `<path>.new`, is read
-back, and only then takes the old file's place by a rename, which littlefs makes atomic. So at
-every instant either the old record or a complete new one can be loaded.
+A record is one JSON object in one file. Records written by the device carry `check`, a CRC-32 over
+all other members, which shows whether they are complete. A new record is written to `<path>.new`,
+read back, and then renamed over the old file, which littlefs does atomically. So at any instant
+either the old record or a complete new one can be loaded.
 """
 
 from micropython import const
@@ -15,7 +15,7 @@ _NEW = const(".new")
 
 
 def _only(value, also):
-    # As bytes: of a str, MicroPython would keep each character for ever, a secret's too.
+    # As bytes: MicroPython interns each character of a str for good, even a secret's.
     return all(
         byte in also or 48 <= byte < 58 or 65 <= byte & 0xDF < 91 for byte in value.encode()
     )
@@ -29,7 +29,7 @@ def is_product_key(value):
 def is_device_name(value):
     """Whether `value` is a DeviceName: 4 to 32 of letters, digits and - _ @ . :
 
-    Platform docs "Create a device", as all rules here.
+    Platform docs "Create a device", as for all rules here.
     """
     return isinstance(value, str) and 4 <= len(value) <= 32 and _only(value, b"-_@.:")
 
@@ -44,9 +44,9 @@ def is_secret(value, most=64):
 
 
 def joined(data):
-    """A JSON text (bytes) with each character of two escapes written out.
+    """JSON text (bytes) with each surrogate pair of \\u escapes replaced by its character.
 
-    `json` would make two of it. Raises ValueError where one half is missing.
+    `json` would make two characters of it. Raises ValueError if half of a pair is missing.
     """
     data = bytes(data)  # a bytearray has no partition()
     done = b""
@@ -87,14 +87,14 @@ def _read(path):
     try:
         return parse(_bytes(path))
     except OSError:
-        return None, UNREADABLE  # it may be whole all the same
+        return None, UNREADABLE  # it may still be complete
 
 
 def parse(data):
-    """Turn a file's bytes into (dict, None), or (None, what is wrong with it).
+    """Parse a file's bytes: (dict, None), or (None, what is wrong with it).
 
-    Members must be text. A record with `check` must match it; one without was written by a
-    person or a factory tool and passes as it is.
+    Members must be text. `check` must match if there is one; a record without it was written by a
+    person or a factory tool.
     """
     if data is None:
         return None, "missing"
@@ -107,7 +107,7 @@ def parse(data):
     if not isinstance(record, dict):
         return None, "not a JSON object"
     for name in record:
-        # MicroPython's JSON takes names that are not text, too.
+        # MicroPython's JSON also accepts names that are not text.
         if not isinstance(name, str) or not isinstance(record[name], str):
             return None, str(name)[:32] + ": expected text"
     if record.get("check", None) not in (None, check(record)):
@@ -116,18 +116,18 @@ def parse(data):
 
 
 def load(path, judge):
-    """Find the record at `path`: (dict, None), or (None, why there is none), str.
+    """Load the record at `path`: (dict, None), or (None, why there is none), str.
 
     judge: called with a parsed record, returns None or what is wrong with it.
-    A complete `.new` beside it is the successor whose rename a power cut kept from happening:
-    it wins, for the platform honours only the latest secret, and the rename is made up for.
+    A complete `.new` is a newer record whose rename was prevented by a power cut. It wins, as the
+    platform honours only the latest secret, and is renamed now.
     """
     record, _ = _read(path + _NEW)
     if record and "check" in record and judge(record) is None:
         try:
             os.rename(path + _NEW, path)
         except OSError:
-            pass  # a flash that cannot be written can still be read: go on with what it holds
+            pass  # a flash that cannot be written can still be read
         return record, None
     record, wrong = _read(path)
     if record is not None:
@@ -136,7 +136,7 @@ def load(path, judge):
 
 
 def save(path, record):
-    """Put `record`, a dict, at `path`, with its check; see `replace`."""
+    """Write `record`, a dict, to `path`, with its check; see `replace`."""
     record = dict(record)
     record["check"] = check(record)
     old = _read(path)[0]
@@ -146,10 +146,10 @@ def save(path, record):
 
 
 def replace(path, data):
-    """Put `data` (bytes) at `path`, durably, and prove it by reading it back.
+    """Write `data` (bytes) to `path` durably, and verify it by reading it back.
 
-    Raises StoreError when the flash is full, read-only or gives back something else; whatever
-    was at `path` before is then still there.
+    Raises StoreError if the flash is full, read-only or returns something else; the old contents
+    of `path` are still there then.
     """
     try:
         with open(path + _NEW, "wb") as file:
@@ -164,14 +164,14 @@ def replace(path, data):
 
 
 def tidy():
-    """Have littlefs write the log of `/` anew, without what is out of date.
+    """Make littlefs compact the log of the root folder.
 
     Each look-up of a file, and so each import, reads that log from end to end and back again: a
-    record that was replaced fifteen times makes a boot read the flash five times as often.
-    littlefs compacts a log when its block is full, so it is filled.
+    record replaced fifteen times makes a boot read the flash five times as often. littlefs
+    compacts a log when its block is full, so fill it.
     """
     try:
-        # Not looked for on the flash: the firmware has it loaded since it mounted that.
+        # Costs no look-up on flash: the firmware loaded it to mount the file system.
         from flashbdev import bdev
     except ImportError:
         return  # not an ESP32
@@ -180,7 +180,7 @@ def tidy():
     name = "/" + "-" * 200
     try:
         for _ in range(20):
-            # The log of `/` lies in block 0 or 1, the newer one having the higher revision.
+            # The log of `/` is in block 0 or 1, whichever has the higher revision.
             bdev.readblocks(0, memoryview(head)[:4], 0)
             bdev.readblocks(1, memoryview(head)[4:], 0)
             if before not in (None, bytes(head)):
@@ -189,4 +189,4 @@ def tidy():
             open(name, "wb").close()
             os.remove(name)
     except OSError:
-        pass  # a full flash, or no littlefs: it stays as it is
+        pass  # a full flash, or not littlefs: leave it

@@ -1,7 +1,7 @@
 """Dynamic registration of a directly connected device over HTTPS.
 
 SPEC "Dynamically register a directly connected device based on unique-certificate-per-product
-authentication". All but `register` and `enrol` is pure: builds the request, reads the answer.
+authentication". All but `register` and `enrol` is pure: builds the request, parses the answer.
 """
 
 from micropython import const
@@ -10,9 +10,9 @@ from . import BusyError, ProtocolError, RefusedError, loads, log, os, phase, tim
 
 PATH = "/auth/register/device"
 
-# What somebody must do when the platform refuses to register a device (platform docs "Error codes
-# for devices"; 6100, a DeviceName that the platform does not know, is from its general list). One
-# line a code: text in one piece takes less heap than a table.
+# What to do when the platform refuses to register a device (platform docs "Error codes for
+# devices"; 6100, an unknown DeviceName, is from its general list). One line a code: a single
+# string takes less heap than a table.
 _ADVICE = const(
     """
 460 a parameter was refused: check productKey and deviceName in product.json
@@ -43,8 +43,8 @@ def host(product):
 def body(product_key, device_name, product_secret, sign_method, random):
     """Build the form body, signed with the ProductSecret: str.
 
-    Everything but sign and signMethod is signed (SPEC "Sign the parameters"). The fields stand
-    in the order in which the platform's own SDKs send them.
+    Everything but sign and signMethod is signed (SPEC "Sign the parameters"). The fields are in
+    the order in which the platform's own SDKs send them.
     """
     from .credentials import sign, urlencode
 
@@ -61,11 +61,11 @@ def body(product_key, device_name, product_secret, sign_method, random):
 
 
 def device_secret(status, data, product_key, device_name):
-    """Take the DeviceSecret out of an answer: str.
+    """Extract the DeviceSecret from an answer: str.
 
-    status: the HTTP status; data: the body. A code in the body counts more than the status.
-    Raises RefusedError or BusyError by the platform's code, ProtocolError for an answer of
-    another form, or for another device.
+    status: the HTTP status; data: the body. A code in the body takes precedence over the status.
+    Raises RefusedError or BusyError by the platform's code, ProtocolError for a malformed answer
+    or one for another device.
     """
     try:
         answer = loads(data)
@@ -78,7 +78,7 @@ def device_secret(status, data, product_key, device_name):
         raise ProtocolError("registration: HTTP status {}, no result code".format(status))
     if code != 200:
         raise refusal(code)
-    from .records import is_secret  # not before: while TLS is up, room is scarce
+    from .records import is_secret  # not earlier: heap is scarce while TLS is up
 
     granted = answer.get("data")
     if not isinstance(granted, dict):
@@ -91,17 +91,17 @@ def device_secret(status, data, product_key, device_name):
 
 
 def register(product, random, context, ms):
-    """Ask for the DeviceSecret of `product`'s device: (device certificate as a dict, Date).
+    """Request the DeviceSecret of `product`'s device: (device certificate as a dict, Date).
 
-    product: as `identity.product` gives it, with ProductSecret. random: str.
+    product: as `identity.product` returns it, with ProductSecret. random: str.
     context: TLS context, see `identity.trust`. ms: milliseconds for the whole exchange; the
         platform's own SDKs give up after 5 to 10 seconds.
-    Date is the answer's header as bytes, or None: an authenticated time.
+    Date, an authenticated time, is the answer's header as bytes, or None.
     Raises NetworkError, TlsError, and what `device_secret` raises.
     """
     key = product["productKey"]
     name = product["deviceName"]
-    # Each goes before the next comes: the handshake wants their room.
+    # One phase after the other: the handshake needs the heap that each takes.
     form = phase(
         "registration.body", key, name, product["productSecret"], product["signMethod"], random
     )
@@ -112,7 +112,7 @@ def register(product, random, context, ms):
 
 
 def enrol(device):
-    """Register a Device by HTTPS or MQTT, and store what was granted; see `Device.register`."""
+    """Register a Device over HTTPS or MQTT and store its identity; see `Device.register`."""
     product = device.settings()
     context = device.trust()
     module = "registration" if product["registration"] == "https" else "registration_mqtt"
@@ -125,7 +125,7 @@ def enrol(device):
     record["place"] = product["place"]
     save("/device.json", record)
     log("registered as {}; identity stored".format(record["deviceName"]))
-    record.pop("place")  # room: `moving` reads it again
+    record.pop("place")  # saves heap: `moving` reads it again
     device.record = record
     device.packet = None
     device.asking = False

@@ -1,8 +1,8 @@
 """Dynamic registration of a directly connected device over MQTT.
 
-Platform documentation "MQTT-based dynamic registration". Two kinds: "mqtt" registers a
-pre-registered device and is answered with a DeviceSecret; "mqtt-free" needs no pre-registration
-and is answered with a client id and a deviceToken. All but `register` is pure.
+Platform documentation "MQTT-based dynamic registration". There are two kinds: "mqtt" registers a
+pre-registered device and yields a DeviceSecret; "mqtt-free" needs no pre-registration and yields a
+client id and a deviceToken. All but `register` is pure.
 """
 
 from . import NetworkError, ProtocolError, RefusedError, loads, phase, time
@@ -12,10 +12,10 @@ _IOTHUB = ".mqtt.iothub.aliyuncs.com"
 
 
 def credentials(product, host, random):
-    """Client id, user name and password that ask for registration: three str.
+    """Client id, user name and password that request registration: three str.
 
-    product: as `identity.product` gives it, with ProductSecret. random: str.
-    host: the MQTT host: an instance's own host name holds the instanceId.
+    product: as `identity.product` returns it, with ProductSecret. random: str.
+    host: the MQTT host; the host name of an instance contains the instanceId.
     """
     from .credentials import sign
 
@@ -43,10 +43,10 @@ def credentials(product, host, random):
 
 
 def device_certificate(topic, payload, product_key, device_name):
-    """Read what the platform pushes after the CONNACK: a device certificate as a dict, or None.
+    """Parse what the platform pushes after the CONNACK: a device certificate as a dict, or None.
 
-    topic, payload: bytes. None for a message of another kind.
-    Raises ProtocolError for an answer of another form, or for another device.
+    topic, payload: bytes. None for any other message.
+    Raises ProtocolError for a malformed answer, or one for another device.
     """
     if topic not in (b"/ext/register", b"/ext/regnwl"):
         return None
@@ -61,7 +61,7 @@ def device_certificate(topic, payload, product_key, device_name):
     if granted.get("productKey") != product_key or granted.get("deviceName") != device_name:
         raise ProtocolError("registration: the answer is for another device")
     record = {"productKey": product_key, "deviceName": device_name}
-    # A registration-free device gets a token and the client id it belongs to, never a secret.
+    # Without pre-registration, a device gets a token and its client id, never a DeviceSecret.
     for name in ("clientId", "deviceToken") if "deviceToken" in granted else ("deviceSecret",):
         if not is_secret(granted.get(name), 64 if name == "deviceSecret" else 128):
             raise ProtocolError("registration: no usable {} in the answer".format(name))
@@ -70,8 +70,8 @@ def device_certificate(topic, payload, product_key, device_name):
 
 
 def refusal(e):
-    """Say what a refused CONNECT (a RefusedError) means when it asked for registration."""
-    # The sources disagree which of 4 and 5 stands for what: both get all that may be wrong.
+    """What a refused CONNECT (a RefusedError) means for a registration: a RefusedError."""
+    # Sources disagree about which of 4 and 5 means what: both list all that may be wrong.
     advice = (
         "check productKey and productSecret in product.json; or it is already active, "
         "not pre-registered, or dynamic registration is switched off"
@@ -80,7 +80,7 @@ def refusal(e):
 
 
 def connect_packet(product, random):
-    """The host, str, and the CONNECT that asks for registration, bytes."""
+    """The host, str, and the CONNECT that requests registration, bytes."""
     from . import credentials as login
 
     host = login.host(product, product["productKey"])
@@ -89,9 +89,9 @@ def connect_packet(product, random):
 
 
 def register(product, random, context, ms):
-    """Ask for the identity of `product`'s device: (device certificate as a dict, None).
+    """Request the identity of `product`'s device: (device certificate as a dict, None).
 
-    Arguments and result are those of `registration.register`; MQTT tells no Date.
+    Arguments and result are those of `registration.register`; MQTT has no Date.
     Raises NetworkError, TlsError, ProtocolError, BusyError, RefusedError, Fatal.
     """
     key = product["productKey"]

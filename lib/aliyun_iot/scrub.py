@@ -1,9 +1,9 @@
-"""Takes the ProductSecret off the flash, once the DeviceSecret has worked.
+"""Erases the ProductSecret from flash, once the DeviceSecret has worked.
 
-A file system that wears flash evenly never overwrites: what a file held stays in its old blocks
-until they are erased for something else. So after product.json has been replaced by one without
-the secret, everything free is written over once. A power cut anywhere in between leaves a
-product.json that is whole, and the work is done again after the next connect.
+A file system that levels wear never overwrites in place: the old contents of a file stay in their
+blocks until those are erased for something else. So after product.json has been replaced by one
+without the secret, all free space is overwritten once. A power cut at any point leaves a valid
+product.json, and the next connect starts over.
 """
 
 from micropython import const
@@ -11,24 +11,24 @@ from micropython import const
 from . import StoreError, loads, log
 from .records import save
 
-_COMMITS = const(160)  # of 100 bytes: the log that small files lie in is rewritten several times
+_COMMITS = const(160)  # of 100 bytes: rewrites littlefs's log of small files several times
 
 
 def product_secret(path, feed=None):
     """Remove `productSecret`, and then `forgetProductSecret`, from the product.json at `path`.
 
-    Blocks for as long as the flash takes to erase what is free: 2 MB, up to a minute.
-    feed(): called meanwhile, for a watchdog. Returns whether it is done; if not, the reason is
-    logged, and the next connect tries again.
+    Blocks while free space is erased: up to a minute for 2 MB. feed(): called meanwhile, for a
+    watchdog. Returns whether it is done: if not, the reason is logged and the next connect tries
+    again.
     """
     try:
         with open(path, "rb") as file:
             fields = loads(file.read())
         if fields.pop("productSecret", None):
-            # Without either of them, a board could not tell whether device.json is its own.
+            # With neither secret nor name, a board could not tell whether device.json is its own.
             fields.setdefault("deviceName", "mac")
             save(path, fields)
-        log("ProductSecret removed; writing over what is free on flash")
+        log("ProductSecret removed; overwriting free space on flash")
         _fill(path + ".new", feed)
         del fields["forgetProductSecret"]
         save(path, fields)
@@ -51,4 +51,4 @@ def _fill(path, feed):
                     feed()
                 file.write(bytes(512))
     except OSError:
-        pass  # full, as it shall be; what comes next in its place makes room again
+        pass  # full, as intended; the record that replaces this file frees the space again

@@ -1,34 +1,34 @@
-"""A device's MQTT session: what a connected device keeps loaded.
+"""A device's MQTT session, which stays loaded while the device is connected.
 
-Every exchange is written once, as a generator that yields (event, ms) where it has to wait, for
-`Session` and for `aio`; see `wire`.
+Each exchange is written once, as a generator that yields (event, ms) where it has to wait, for
+both `Session` and `aio`; see `wire`.
 """
 
 from micropython import const
 
 from . import NetworkError, ProtocolError, RefusedError, errno, log, phase, select, time, wire
 
-_IN = const(256)  # bytes read ahead; a packet that fits is taken in at once
-_FIRST = const(1024)  # bytes of a message that leave in one piece with its head
-_TOPIC = const(128)  # bytes; platform docs "Limits", as the two that follow
+_IN = const(256)  # bytes read ahead; a packet that fits is handled in one piece
+_FIRST = const(1024)  # bytes: a message up to this size is sent in one piece with its header
+_TOPIC = const(128)  # bytes; platform docs "Limits", like the next two
 _SLASHES = const(7)
 _PAYLOAD = const(262144)
-_TRIES = const(3)  # of a message with QoS 1
-_ACKS = const(60)  # bytes of PUBACKs that wait for what else arrives
+_TRIES = const(3)  # attempts to send a QoS 1 message
+_ACKS = const(60)  # bytes of PUBACKs that may be held back while more arrives
 
 _CONNACK = const(0x2)
 _PUBLISH = const(0x3)
 _PUBACK = const(0x4)
 _SUBACK = const(0x9)
 _PINGRESP = const(0xD)
-_REFUSED = const(0x80)  # SUBACK's return code for "no"
+_REFUSED = const(0x80)  # SUBACK's return code for failure
 
 
 def _checked(topic):
-    """A topic, str or bytes, as bytes. Raises ValueError for what cannot be one."""
+    """A topic, str or bytes, as bytes. Raises ValueError if it cannot be one."""
     good = isinstance(topic, str)
     topic = topic.encode() if good else bytes(topic)
-    # What answers a remote call carries the caller's own topic below /ext/rrpc.
+    # The reply to a remote call repeats the caller's topic below /ext/rrpc.
     most = 65535 if topic.startswith(b"/ext/rrpc/") else _TOPIC
     try:
         topic.decode()
@@ -43,25 +43,25 @@ def _checked(topic):
 class Session:
     """One MQTT connection at a time, and what outlives it: topics, an unacknowledged message.
 
-    It has umqtt.simple's vocabulary for programs that know that, but not its code: that cannot be
-    bounded in time, changes from version to version, and takes heap.
+    It has the methods of umqtt.simple, for programs that know those, but not its code, which
+    cannot be bounded in time, changes from version to version, and takes heap.
 
-    product_key, device_name: whose session this is, str. host, port: where to.
+    product_key, device_name: whose session this is, str. host, port: where to connect.
     keepalive: seconds. context: TLS context, or None for plain TCP.
-    All methods raise NetworkError or ProtocolError when the connection is lost; it is closed
-    then, and `Device.connect()` brings everything back. What a caller did wrong is a ValueError
-    or TypeError before anything is sent; the session goes on.
+    All methods raise NetworkError or ProtocolError if the connection is lost; it is closed then,
+    and `Device.connect()` restores everything. A caller's mistake is a ValueError or TypeError
+    before anything is sent; the session goes on.
     """
 
     sock: "wire.Wire"
-    device: "object"  # the Device whose session it is, where there is one
+    device: "object"  # the Device whose session it is, if there is one
     pid: int
 
     timeout = 10000  # milliseconds without progress, in one exchange with the platform
     connect_timeout = 20000  # milliseconds for connection, TLS handshake and CONNACK together
-    limit = 8192  # longest message kept, bytes; a longer one is read off and dropped
+    limit = 8192  # longest message kept, bytes; a longer one is read and dropped
 
-    # Kept in the instance only once they are set: there each costs more.
+    # Attributes of the class, as each costs more heap in the instance.
     cb = None
     unacked = None  # (topic, payload) sent with QoS 1 when the connection was lost
     given_up = None  # the same, after three tries
@@ -77,10 +77,10 @@ class Session:
         self.product_key = product_key
         self.device_name = device_name
         self.context = context
-        self.topics = []  # subscribed, to be subscribed again
+        self.topics = []  # subscribed, and subscribed again after a reconnect
         self.inbox = []  # (topic, payload) received and not yet taken by the application
         self.readers = {}  # see `_deliver`
-        self._in = bytearray(_IN)  # what was read: [_start:_end] is still to be taken in
+        self._in = bytearray(_IN)  # what was read: [_start:_end] is still to be handled
         self._view = memoryview(self._in)
         self.drop()
 
@@ -91,39 +91,39 @@ class Session:
     # --- exchanges, for an application
 
     def connect(self, packet):
-        """Connect, subscribe again, send again what was not acknowledged.
+        """Connect, restore subscriptions, resend what was not acknowledged.
 
         packet: the whole CONNECT as bytes, see `credentials.connect_packet`.
-        Raises NetworkError, TlsError, ProtocolError; BusyError, RefusedError or Fatal by the
-        platform's answer, its CONNACK code in `.code`.
+        Raises NetworkError, TlsError, ProtocolError; or, by the platform's answer, BusyError,
+        RefusedError or Fatal with the CONNACK code in `.code`.
         """
         self.close()
         self.run(self.connecting(packet))
 
     def publish(self, topic, payload, retain=False, qos=0):
-        """Send `payload` to `topic` (str or bytes); with qos=1 return when it is acknowledged.
+        """Send `payload` to `topic` (str or bytes); with qos=1 return once it is acknowledged.
 
         payload: str, or any buffer of bytes, up to 262,144. topic: up to 128 bytes and 7 slashes.
-        A QoS 1 message whose connection is lost is kept and sent again by the next connect, three
-        times in all; then it is `given_up`. The caller gets the exception all the same.
-        The platform keeps no retained messages.
+        If the connection is lost, a QoS 1 message is kept and sent again by the next connect,
+        three times in all; then it moves to `given_up`. The exception is raised either way.
+        retain has no effect: the platform keeps no retained messages.
         """
         self.run(self.publishing(topic, payload, qos))
 
     def subscribe(self, topic, qos=0):
         """Subscribe to `topic` (str or bytes), now and after every connect.
 
-        The sender's QoS rules on this platform: `qos` is taken for umqtt's sake and not used.
-        Raises RefusedError when the platform refuses the topic; the session goes on.
+        qos has no effect, and is there for umqtt's sake: here the sender's QoS counts.
+        Raises RefusedError if the platform refuses the topic; the session goes on.
         """
         self.run(self.subscribing(topic))
 
     def wait(self, ms):
         """Wait up to `ms` milliseconds for a message: (topic, payload), bytes each, or None.
 
-        Keeps the connection alive: call it at least every `keepalive` seconds. A message with
-        QoS 1 is acknowledged by the next call of the session, when the application is done with
-        it; a board that is reset in between may be sent it again, or not: the platform decides.
+        Keeps the connection alive: call it at least every `keepalive` seconds. A QoS 1 message is
+        acknowledged by the next call of a method, when the application is done with it. If the
+        board is reset before that, the platform decides whether to send the message again.
         """
         self.run(self.waiting(ms))
         return self.take()
@@ -137,59 +137,59 @@ class Session:
         return self.inbox.pop(0)
 
     def set_callback(self, function):
-        """umqtt's: have `check_msg` and `wait_msg` call function(topic, payload), bytes each."""
+        """As in umqtt: `check_msg` and `wait_msg` call function(topic, payload), both bytes."""
         self.cb = function
 
     def check_msg(self):
-        """umqtt's: take in what is there; messages go to the callback, or stay for `wait`."""
-        for _ in range(99):  # a flood leaves the application's loop its turn
-            # With nobody to take them, those that stay must not keep it from looking further.
+        """As in umqtt: handle what has arrived; messages go to the callback, or to `wait`."""
+        for _ in range(99):  # bounded: in a flood the application's loop gets its turn
+            # Without a callback, messages left in the inbox must not stop it from reading on.
             self.run(self.waiting(0 if self.cb else -1))
-            # Out here, where what the application's function raises is nobody else's fault.
+            # Outside of `run`: an error of the application's function does not end the connection.
             if not self.cb or not self.inbox:
                 break
             self.cb(*self.take())
 
     def wait_msg(self):
-        """umqtt's: wait for a message, for ever if need be; see `check_msg`."""
+        """As in umqtt: wait for a message, without a limit; see `check_msg`."""
         while not self.inbox:
             self.run(self.waiting(60000))
         self.check_msg()
 
-    ping = check_msg  # umqtt's: the session asks when it is time
+    ping = check_msg  # as in umqtt: `check_msg` sends a PINGREQ when it is time
 
     def close(self):
-        """Say goodbye if there is a connection, and let go of it. Never raises."""
+        """Send DISCONNECT and close the connection, if there is one. Never raises."""
         if self.sock:
             try:
                 self.run(self.sock.sending(self._begin(0xE0, 0), b"", 1000))
             except NetworkError:
-                pass  # it is gone already
+                pass  # already lost
             self.drop()
 
-    disconnect = close  # umqtt's
+    disconnect = close  # as in umqtt
 
     def drop(self):
-        """Let go of the connection, without a goodbye, and begin anew."""
+        """Close the connection without a DISCONNECT, and reset what belongs to it."""
         if self.sock:
-            self.sock.io.close()  # frees what Mbed TLS holds outside the Python heap, too
+            self.sock.io.close()  # also frees what Mbed TLS holds outside the Python heap
         self.sock = None  # type: ignore[assignment]
-        # Packet ids of the messages in the inbox: bytes, empty for QoS 0 and another connection's.
+        # Packet ids of the messages in the inbox: bytes, empty for QoS 0 or an earlier connection.
         self._pids = [b""] * len(self.inbox)
         self._start = self._end = 0
-        # (topic, packet id, reader, buffer, when it began) of a packet longer than `_in`.
+        # A packet longer than `_in`: (topic, packet id, reader, buffer, when it began).
         self._long = None  # type: ignore[var-annotated]
         self._left = 0  # bytes of it still to come
         self._acks = b""  # PUBACKs to be sent
-        self._taken = b""  # packet id of the message that the application is at
+        self._taken = b""  # packet id of the message that the application is handling
         self.answer = 0  # latest: kind << 24 | packet id << 8 | return code
-        self.due = 0  # milliseconds after which `waiting` wants to look again
-        self._asked = None  # when the ping left that has no answer yet
-        self._pinged = time.ticks_ms()  # when a ping left, or something of ours was answered
-        self._late = self._pinged  # when what an answer may be queued behind was over
+        self.due = 0  # milliseconds after which `waiting` has to look again
+        self._asked = None  # when the PINGREQ was sent that is not answered yet
+        self._pinged = time.ticks_ms()  # when a PINGREQ was sent, or anything of ours was answered
+        self._late = self._pinged  # when the end came of what may have held up an answer
 
     def run(self, steps):
-        """Carry out an exchange, a generator that yields (event, ms) where it has to wait."""
+        """Run an exchange, a generator that yields (event, ms) where it has to wait."""
         whole = False
         try:
             wire.drive(steps, self)
@@ -200,13 +200,13 @@ class Session:
             whole = True  # the caller's mistake: nothing was sent
             raise
         except RefusedError as e:
-            whole = e.code == _REFUSED  # a topic; the other codes refuse the connection
+            whole = e.code == _REFUSED  # of a topic; other codes refuse the connection
             raise
         finally:
             if not whole:
                 self.drop()
 
-    # --- the same as generators, for whoever waits otherwise
+    # --- the same as generators, for `aio`
 
     def connecting(self, packet, split=False):
         """As `connect`; split: see `wire.opening`."""
@@ -238,12 +238,12 @@ class Session:
             yield from self.publishing(self.unacked[0], self.unacked[1], 1, True)
 
     def publishing(self, topic, payload, qos=0, again=False):
-        """As `publish`; again: `unacked`, which has been checked."""
+        """As `publish`; again: resend `unacked`, which has been checked before."""
         if not again:
             topic = _checked(topic)
             if isinstance(payload, str):
                 payload = payload.encode()
-            # A buffer of wider items has another length in items than in bytes.
+            # The len() of a buffer with wider items is not its length in bytes.
             if len(bytes(memoryview(payload)[:1])) > 1:
                 raise TypeError("payload: not a buffer of bytes")
             if b"+" in topic or b"#" in topic:
@@ -259,7 +259,7 @@ class Session:
         head.extend(topic)
         if qos:
             if not again:
-                self.unacked = (topic, bytes(payload))  # as it is now
+                self.unacked = (topic, bytes(payload))  # a copy, as a buffer may change
                 self._failed = 0
             self._failed += 1
             head.append(self.pid >> 8)
@@ -270,7 +270,7 @@ class Session:
         try:
             yield from self.sock.sending(head, payload, self.timeout)
             if qos:
-                # The network may hold some of it when the last byte has left: 64 kB at 8 kB/s.
+                # Up to 64 kB may still be buffered on the way; allow for 8 kB/s.
                 yield from self._answered(_PUBACK, min(size, 65536) >> 3)
                 self.unacked = None
         finally:
@@ -294,16 +294,16 @@ class Session:
             self.topics.append(topic)
 
     def waiting(self, ms, done=None):
-        """As `wait`: done when there is a message in the inbox, or none came in time.
+        """As `wait`: ends when there is a message in the inbox, or `ms` have passed.
 
-        done: called in place of looking there; what comes goes to readers, see `_deliver`.
+        done: ends when done() is true instead; what arrives goes to readers, see `_deliver`.
         """
         self._done()
         until = time.ticks_add(time.ticks_ms(), ms)
         while True:
             now = time.ticks_ms()
-            # The platform closes after one and a half intervals without a packet, and the
-            # application may come by but once an interval, or not keep up with what comes.
+            # The platform closes the connection after 1.5 intervals without a packet, and the
+            # application may call only once an interval, or not keep up with what arrives.
             self.due = self.keepalive * 400 - time.ticks_diff(now, self._pinged)
             if self.due <= 0 and self.sock:
                 self._pinged = now
@@ -315,7 +315,7 @@ class Session:
             if not self.sock:
                 raise NetworkError("not connected")
             if len(self._acks) <= _ACKS and self.receive():
-                continue  # all that has arrived counts before anything is judged
+                continue  # handle all that has arrived before judging any silence
             if self._acks:
                 acks = self._acks
                 self._acks = b""
@@ -331,7 +331,7 @@ class Session:
             yield select.POLLIN, min(ms, self.due)
 
     def _answered(self, kind, more=0):
-        """Wait for the platform's answer to packet `pid`; more: ms beyond `timeout`."""
+        """Wait for the platform's answer to packet `pid`; more: ms in addition to `timeout`."""
         since = self._late = time.ticks_add(time.ticks_ms(), more)
         wanted = kind << 16 | self.pid
         while self.answer >> 8 != wanted:
@@ -339,11 +339,11 @@ class Session:
                 yield select.POLLIN, self._patience(since)
 
     def _patience(self, since):
-        """Milliseconds to go on waiting for an answer to what left at `since`. Raises OSError.
+        """Milliseconds to keep waiting for an answer to what was sent at `since`. Raises OSError.
 
-        Silence ends it after `timeout`. While something comes, the answer may be queued behind it:
-        a packet that is coming in is waited for; between packets half an interval is enough, so
-        that a dead way up is noticed although the way down is alive.
+        Silence ends the wait after `timeout`. While data arrives, the answer may be queued behind
+        it: a packet that is arriving is always waited for. Between packets, half a keepalive
+        interval is the most, so that a dead uplink is noticed although the downlink is alive.
         """
         now = time.ticks_ms()
         waited = time.ticks_diff(now, since)
@@ -356,9 +356,9 @@ class Session:
         return left
 
     def _begin(self, first, size):
-        """The beginning of a packet to send, after the PUBACKs that are due: bytearray.
+        """The start of a packet to send, preceded by the PUBACKs that are due: bytearray.
 
-        `pid` is that of the packet, where it has one.
+        `pid` is set to the packet's id, if it has one.
         """
         if not self.sock:
             raise NetworkError("not connected")
@@ -375,17 +375,17 @@ class Session:
         return head
 
     def _done(self):
-        """The application has come back: it is done with the message that it took."""
+        """Acknowledge the message that the application took: it is back, so it is done with it."""
         if self._taken:
             self._acks += b"\x40\x02" + self._taken
             self._taken = b""
 
-    # --- what comes in; nothing here waits
+    # --- receiving; nothing here waits
 
     def receive(self):
-        """Take in a packet, or read what is there: whether there was anything.
+        """Handle a packet, or read what has arrived: whether there was anything.
 
-        Raises OSError when the connection has ended, ProtocolError for what is not MQTT.
+        Raises OSError if the connection has ended, ProtocolError for anything but MQTT.
         """
         data = self._in
         if self._start < self._end and self._parse(data, self._start, self._end):
@@ -410,7 +410,7 @@ class Session:
             return False
         if count <= 0:
             raise OSError(-count or errno.ECONNRESET)
-        # TLS that gave less, although the stream below it was not dry, has said goodbye.
+        # TLS that returned less, although the stream below it was not dry, got a close_notify.
         sock.over = count < len(room) and sock.io is not sock and not sock.dry
         if self._left:
             self._piece(room[:count])
@@ -419,7 +419,7 @@ class Session:
         return True
 
     def _parse(self, data, start, end):
-        """Take in the packet in data[start:end], if it is whole: whether it was."""
+        """Handle the packet in data[start:end] if it is complete: whether it was."""
         at = start + 1
         size = shift = 0
         while True:
@@ -449,10 +449,10 @@ class Session:
                 self._pinged = time.ticks_ms()
                 value = int.from_bytes(view[at:stop], "big")
                 if kind == _CONNACK:
-                    value &= 0xFF  # the other byte tells of a session, which is always new
+                    value &= 0xFF  # the other byte is "session present", which it never is
                 self.answer = kind << 24 | (value << 8 if kind == _PUBACK else value)
             return True
-        # A longer one than `data` is begun when it fills it: its topic is in there then.
+        # One longer than `data` is handled once it fills it, which includes its topic.
         if stop > end and (stop - start <= _IN or end - start < _IN):
             return False
         name = at + 2
@@ -472,7 +472,7 @@ class Session:
             self._start = stop
             self._deliver(topic, bytes(view[body:stop]), pid)
             return True
-        # It does not fit: the rest is read to where it belongs, or read off.
+        # It does not fit: read the rest straight to where it belongs, or discard it.
         reader = self.readers.get(topic)
         buffer = None
         if not reader and stop - body <= self.limit:
@@ -485,7 +485,7 @@ class Session:
         return True
 
     def _piece(self, piece):
-        """Take in a piece of a long message, which is in its buffer already if it has one."""
+        """Handle a piece of a long message, which is already in its buffer if it has one."""
         topic, pid, reader, buffer, began = self._long  # type: ignore[misc]
         self._left -= len(piece)
         if reader:
@@ -498,15 +498,15 @@ class Session:
             self._deliver(topic, buffer and bytes(buffer), pid, reader)
 
     def _deliver(self, topic, payload, pid, done=None):
-        """Hand a message to its reader, or put it in the inbox.
+        """Pass a message to its reader, or put it in the inbox.
 
-        A reader takes the place of the inbox for one topic: it is called with (payload, left).
-        A payload that fits what is read ahead comes whole; a longer one in pieces, memoryviews
-        that are valid during the call, `left` being the bytes still to come. It must not use the
-        session, nor raise.
+        A reader replaces the inbox for one topic: it is called with (payload, left). A payload
+        that fits the read-ahead buffer comes in one piece, a longer one in several: memoryviews
+        that are valid during the call, `left` being the bytes still to come. A reader must neither
+        use the session nor raise.
         """
         reader = self.readers.get(topic)
-        # A flood while something else is waited for must not take all the memory.
+        # A flood during another exchange must not use up the memory.
         full = self.inbox and sum([len(m[1]) + 99 for m in self.inbox]) > 3 * self.limit
         if not reader and payload is not None and not full:
             if topic == b"/ext/notify" and b"kick" in payload:

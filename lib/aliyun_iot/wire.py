@@ -1,7 +1,8 @@
-"""TCP and TLS on which nothing blocks.
+"""Non-blocking TCP and TLS.
 
-What waits is a generator that yields (event, ms); `drive` waits for it with `select.poll`, `aio`
-with asyncio. Deadlines follow progress: a wait ends so long after the last byte went either way.
+Whatever has to wait is a generator that yields (event, ms); `drive` does the waiting with
+`select.poll`, `aio` with asyncio. Deadlines follow progress: they count from the last byte that
+went either way.
 """
 
 from micropython import const
@@ -9,11 +10,11 @@ from micropython import const
 from . import NetworkError, TlsError, errno, io, select, socket, time, time_is_set
 
 _CLOSE = const(4)  # MicroPython's stream protocol: MP_STREAM_CLOSE
-_OUT = const(512)  # below TLS, collected bytes that are written out early
-_RECORD = const(1024)  # most bytes of one TLS record
+_OUT = const(512)  # bytes collected below TLS before they are sent without a flush
+_RECORD = const(1024)  # maximum bytes of one TLS record
 
-# What an error number means to whoever reads the log. MicroPython's names come first; numbers are
-# those that it has no name for: EPIPE, ENFILE, EMFILE, and what lwIP and Linux call no network.
+# What an error means, for the log. Numbers stand for errors that MicroPython has no name for:
+# EPIPE, ENFILE, EMFILE, and lwIP's and Linux's for a network that is down.
 _WORDS = const(
     "no answer in time ETIMEDOUT \n"
     "closed by the other end ECONNRESET ECONNABORTED ENOTCONN EBADF 32 \n"
@@ -29,7 +30,7 @@ def broken(e, where="connection"):
     if len(e.args) > 1:
         why = e.args[1]  # Mbed TLS gives (number, name)
     else:
-        # Up to MicroPython 1.27 TLS hands on the errors of the stream below it negated.
+        # Up to MicroPython 1.27, TLS passes on the errors of the stream below it negated.
         why = abs(e.args[0])
         why = str(errno.errorcode.get(why, why))
         for line in _WORDS.split("\n"):
@@ -39,22 +40,22 @@ def broken(e, where="connection"):
 
 
 class Wire(io.IOBase):
-    """The stream below TLS, in the socket's place. Answers by value: C code is the caller.
+    """The stream below TLS, in place of the socket. Returns error numbers: its caller is C code.
 
     MicroPython's TLS sockets have no timeout of their own, and one on the socket bounds each read,
-    not the whole. This one answers "nothing yet" at once, or waits up to one absolute deadline
-    where C code cannot be left in between: the handshake tells why it failed only when it is done
-    in one go. What is written is collected until a `flush`: a handshake flight leaves in one
-    segment instead of three that wait for each other's delayed acknowledgement.
+    not the whole. This stream answers "nothing yet" at once. Only where C code cannot be
+    interrupted does it wait, up to one absolute deadline: a handshake reports why it failed only
+    if it runs in one go. What is written is collected until a `flush`, so that a handshake flight
+    leaves in one segment instead of three that wait for each other's delayed acknowledgement.
     """
 
     def __init__(self, sock):
         self.sock = sock
-        self.io = self  # the TLS stream above it, once there is one
+        self.io = self  # the TLS stream on top, once there is one
         self.out = bytearray()
-        self.until = None  # while a read may wait: its deadline, ticks_ms
+        self.until = None  # the deadline, ticks_ms, while a read may wait
         self.dry = self.over = False  # see `Session.receive`
-        self.heard = self.moved = time.ticks_ms()  # when a byte came, and went either way
+        self.heard = self.moved = time.ticks_ms()  # last byte received; last byte either way
         self.poll = select.poll()
         self.poll.register(sock, select.POLLIN)
 
@@ -93,7 +94,7 @@ class Wire(io.IOBase):
         return len(buf)
 
     def flush(self):
-        """Send what was collected, as far as it goes: whether it all went. Raises OSError."""
+        """Send as much as possible of what was collected: whether that was all. Raises OSError."""
         while self.out:
             count = self.sock.write(self.out)
             if not count:
@@ -110,27 +111,27 @@ class Wire(io.IOBase):
     def close(self):
         try:
             if self.out:
-                self.flush()  # TLS's own goodbye
+                self.flush()  # TLS's close_notify
         except (OSError, MemoryError):
-            pass  # it is gone already; or the garbage collector calls, who lends no memory
+            pass  # already closed; or called by the garbage collector, which cannot allocate
         self.sock.close()
 
     def sending(self, data, rest=b"", timeout=10000):
-        """Send two pieces of bytes, in TLS records of 1 kB at the most: yields (event, ms).
+        """Send `data`, then `rest`, in TLS records of up to 1 kB: yields (event, ms).
 
-        Raises OSError when nothing moved for `timeout` milliseconds.
+        Raises OSError if no byte moves for `timeout` milliseconds.
         """
         self.moved = time.ticks_ms()
         at = memoryview(rest)
         while True:
             count = self.io.write(data)
-            if count is not None and count < 0:  # from here: TLS would have raised
+            if count is not None and count < 0:  # from this class; TLS would have raised
                 raise OSError(-count)
             while True:
                 done = self.flush()
                 if done and count is not None:
                     break
-                # Without a count, a handshake goes on.
+                # No count: the handshake is still going on.
                 left = timeout - time.ticks_diff(time.ticks_ms(), self.moved)
                 if left <= 0:
                     raise OSError(errno.ETIMEDOUT)
@@ -144,7 +145,7 @@ class Wire(io.IOBase):
 
 
 def left(until):
-    """Milliseconds left until `until`, ticks_ms. Raises OSError when there are none."""
+    """Milliseconds left until `until`, ticks_ms. Raises OSError if there are none."""
     ms = time.ticks_diff(until, time.ticks_ms())
     if ms <= 0:
         raise OSError(errno.ETIMEDOUT)
@@ -154,11 +155,11 @@ def left(until):
 def opening(hold, host, port, ms, context=None, split=False):
     """Open a connection within `ms` milliseconds, TLS handshake included: yields (event, ms).
 
-    hold: gets the Wire as its `.sock`, as soon as there is one. host, port: where to; the name
-    look-up itself cannot be bounded on stock firmware. context: for TLS; None for plain TCP.
-    split: leave the handshake to `Wire.sending`, which yields while it waits; then nobody learns
-    why a certificate is refused.
-    Raises NetworkError, or TlsError when the other end does not prove to be `host`.
+    hold: gets the Wire as its `.sock`, as soon as there is one. host, port: where to; the DNS
+    look-up cannot be bounded on stock firmware. context: for TLS; None for plain TCP.
+    split: leave the handshake to `Wire.sending`, which yields while it waits; a refused
+    certificate then comes without a reason.
+    Raises NetworkError, or TlsError if the peer cannot prove that it is `host`.
     """
     until = time.ticks_add(time.ticks_ms(), ms)
     try:
@@ -182,7 +183,7 @@ def opening(hold, host, port, ms, context=None, split=False):
             )
             wire.until = None
     except ValueError as e:
-        # Mbed TLS says here why it does not trust the certificate.
+        # Mbed TLS's reason for not trusting the certificate.
         why = " ".join(str(e).split())
         if not time_is_set():
             why += " (the clock was never set: no NTP)"
@@ -192,6 +193,6 @@ def opening(hold, host, port, ms, context=None, split=False):
 
 
 def drive(steps, hold):
-    """Carry out a generator that yields (event, ms), waiting on `hold.sock`."""
+    """Run a generator that yields (event, ms), waiting on `hold.sock`."""
     for event, ms in steps:
         hold.sock.wait(event, ms)

@@ -1,22 +1,22 @@
-"""A gateway's conversation about its sub-devices: register, topology, login, and what they say.
+"""A gateway and its sub-devices: registration, topology, login, and their messages.
 
     gateway = Gateway(session)                # the gateway's own Session, from Device.connect()
     gateway.bring_online([("a1SensorKey0", "sensor-001"), ...])
     gateway.publish("a1SensorKey0", "sensor-001", "thing/event/property/post", payload)
 
-A sub-device is a tuple (ProductKey, DeviceName). Wherever a list of them is taken, anything will
-do that can be gone through repeatedly, of up to 2,000; memory does not grow with their number.
-The list is checked before anything is sent: ValueError or TypeError names the entry that is
-wrong. Batches that the platform refuses are asked for one by one to find the bad one. `each`,
-where given, is called with (product_key, device_name, error) for each sub-device, error being
-None or an IotError; without it the first error is raised when all others are done.
+A sub-device is a tuple (ProductKey, DeviceName). A list of them is any iterable of up to 2,000
+that can be iterated more than once; memory does not grow with their number. It is checked before
+anything is sent: ValueError or TypeError names the wrong entry. If the platform refuses a batch,
+its sub-devices are tried one by one to find the bad one. `each`, if given, is called with
+(product_key, device_name, error) for each sub-device, error being None or an IotError; without it,
+the first error is raised once all others are done.
 
-Beside those, NetworkError, ProtocolError and BusyError are raised at once where asking again did
-not help (see `talk`), and StoreError. Messages that come meanwhile stay in the session's inbox.
+Other errors are raised at once: StoreError, and NetworkError, ProtocolError and BusyError if
+retries did not help (see `talk`). Messages that arrive meanwhile stay in the session's inbox.
 
-This module stays loaded. The rest of the package is loaded for one call and unloaded after it,
-which costs reads of the flash each time; an application that logs sub-devices in and out all day
-keeps that by `import aliyun_iot.gateway.steps, aliyun_iot.gateway.signed`.
+This module stays loaded. The rest of the package is loaded for each call and unloaded after it,
+which costs flash reads each time. An application that logs sub-devices in and out all day can keep
+it loaded: `import aliyun_iot.gateway.steps, aliyun_iot.gateway.signed`.
 """
 
 from micropython import const
@@ -27,54 +27,55 @@ _MARKS = const(252)  # bytes: a bit for each place of `store`
 
 
 class Gateway:
-    """What a gateway does for its sub-devices, over its own session.
+    """Manages a gateway's sub-devices over the gateway's own session.
 
     session: a connected Session; the same one after each reconnect. sign_method: hmacmd5,
-    hmacsha1 or hmacsha256; ValueError for another.
+    hmacsha1 or hmacsha256. Raises ValueError for another one.
     """
 
     timeout = 10000  # milliseconds for the answer to a request, or without progress in a long one
-    tries = 3  # of a request without an answer
-    busy = 20000  # milliseconds until a request is made again that the platform was too busy for
+    tries = 3  # attempts at a request without an answer
+    busy = 20000  # milliseconds before a retry if the platform was busy
     spacing = 20000
-    """Milliseconds between runs that log in the same sub-devices again. The platform's limit is
-    five logins a minute, and a run takes up to three to find out what is wrong with one."""
+    """Milliseconds between runs that log in the same sub-devices again. The platform allows five
+    logins a minute, and a run takes up to three to find out what is wrong with a sub-device."""
     on_notice = None
-    """Called with (product_key, device_name, code, id) for what comes on /ext/error: forced
-    offline (427, 521, 522, 6401), or a message that failed (520), whose id it is then. The names
-    are None where the platform does not give them."""
+    """Called with (product_key, device_name, code, id) for a notice on /ext/error: forced offline
+    (427, 521, 522, 6401), or a message that failed (520) and its id. The names are None if the
+    platform does not give them."""
     on_add = None
-    """Called with a list of sub-devices that the platform wants in the topology."""
+    """Called with a list of sub-devices that the platform wants added to the topology."""
     on_change = None
-    """Called with (status, list of sub-devices): 0 added, 1 deleted, 2 and 8 enabled, disabled."""
+    """Called with (status, list of sub-devices): 0 added, 1 deleted, 2 enabled, 8 disabled."""
 
     def __init__(self, session, sign_method="hmacsha256"):
         self.session = session
         self.sign_method = sign_method.lower()
         if self.sign_method not in ("hmacmd5", "hmacsha1", "hmacsha256"):
             raise ValueError("sign_method: expected hmacmd5, hmacsha1 or hmacsha256")
-        self.online = bytearray(_MARKS)  # who is to be online after a reconnect
-        self.number = int.from_bytes(os.urandom(4), "big")  # unlike what a reset left unanswered
+        self.online = bytearray(_MARKS)  # which sub-devices to log in after a reconnect
+        # Random, so that late replies to requests from before a reset do not match.
+        self.number = int.from_bytes(os.urandom(4), "big")
         self.due = self.next = time.ticks_ms()  # when the next request, the next run, may begin
-        self.talk = None  # while a call is under way
+        self.talk = None  # set during a call
 
     # --- all at once
 
     def bring_online(self, subdevices=None, each=None):
-        """Bring sub-devices online, however far each of them is: their count that are now.
+        """Bring sub-devices online, whatever state each is in: how many are online now, int.
 
-        Registers those without a certificate on flash, stores it, adds them to the topology, logs
-        all in; those that the platform does not know in the topology are added, and those whose
-        certificate it no longer accepts are registered again. None stands for all stored ones.
-        `each` is called after every batch; it may use the gateway, and call `wait(0)`.
+        Registers those without a certificate on flash, stores it, adds them to the topology and
+        logs all of them in. Those missing from the topology are added, and those whose certificate
+        is no longer accepted are registered again. None means all stored ones. `each` is called
+        after every batch; it may use the gateway, and call `wait(0)`.
         """
         return self._begin("gateway.online.bring_online", subdevices, each)
 
     def reconnected(self, each=None):
-        """Log in again, after the gateway's session came back, who was online before: their count.
+        """Log the sub-devices in again that were online before a reconnect: how many, int.
 
-        Not those who logged out or were forced offline since. Waits where the platform's limit of
-        logins asks for it.
+        Leaves out those that have logged out or were forced offline since. Waits if the platform's
+        limit of logins requires it.
         """
         return self._begin("gateway.online.reconnected", each)
 
@@ -83,31 +84,30 @@ class Gateway:
     def register(self, subdevices, each=None):
         """Register sub-devices and store their certificates on flash, read back.
 
-        They must be pre-registered. One whose certificate is on flash is not asked for again.
+        They must be pre-registered. Those whose certificate is already on flash are skipped.
         """
         self._begin("gateway.steps.register", subdevices, each)
 
     def product_register(self, subdevices, product_secret, each=None):
-        """Register sub-devices of one product with its ProductSecret; take them from elsewhere.
-
-        Their certificates are stored like those of `register`, in place of older ones.
+        """Register sub-devices of one product with its ProductSecret, even if another gateway has
+        registered them. Their certificates are stored as by `register`, replacing older ones.
         """
         self._begin("gateway.steps.product_register", subdevices, product_secret, each)
 
     def add_topology(self, subdevices, each=None):
-        """Tell the platform that these sub-devices are this gateway's."""
+        """Add sub-devices to this gateway's topology."""
         self._begin("gateway.steps.certified", "add", subdevices, each)
 
     def delete_topology(self, subdevices, each=None):
-        """Take sub-devices out of the topology; the platform logs them out."""
+        """Remove sub-devices from the topology; the platform logs them out."""
         self._begin("gateway.steps.named", "thing/topo/delete", subdevices, each)
 
     def found(self, subdevices, each=None):
-        """Report sub-devices that the gateway came across."""
+        """Report sub-devices that the gateway has found."""
         self._begin("gateway.steps.named", "thing/list/found", subdevices, each)
 
     def login(self, subdevices, each=None):
-        """Log sub-devices in: from then on they are online. They must be in the topology."""
+        """Log sub-devices in, so that they are online. They must be in the topology."""
         self._begin("gateway.steps.certified", "login", subdevices, each)
 
     def logout(self, subdevices, each=None):
@@ -115,38 +115,38 @@ class Gateway:
         self._begin("gateway.steps.named", "combine/logout", subdevices, each)
 
     def forget(self, subdevices):
-        """Remove the certificates of sub-devices from flash. Raises StoreError."""
+        """Delete the certificates of sub-devices from flash. Raises StoreError."""
         self._begin("gateway.steps.forget", subdevices)
 
     def topology(self, each):
-        """Call each(product_key, device_name) for all sub-devices in the topology: their count.
+        """Call each(product_key, device_name) for all sub-devices in the topology: how many, int.
 
-        The answer may be longer than memory: `each` is called while it comes in, must not use
-        the session, and may see a sub-device twice where an older answer comes late.
+        The answer may not fit in memory, so `each` is called while it arrives. It must not use the
+        session, and may see a sub-device twice if the answer to an earlier attempt arrives late.
         """
         return self._begin("gateway.steps.topology", each)
 
     def mark(self, subdevices, online):
-        """Note that stored sub-devices are, or are not, to be online after a reconnect."""
+        """Set whether `reconnected` logs these stored sub-devices in. online: bool."""
         self._begin("gateway.steps.marking", subdevices, online)
 
     def _begin(self, what, *args):
         if self.talk:  # called from within `each`
-            self.talk.store.searched += 1000  # what is saved may be on the other call's list
+            self.talk.store.searched += 1000  # it may save what the outer call has yet to look up
             return phase(what, self.talk, *args)
         return phase("gateway.talk.begin", self, what, args)
 
     def marks(self, at, online=None):
-        """Whether who is at a place of the store is to be online: bool. online: note it."""
+        """Whether to log in the sub-device at a place of the store: bool. online: set it."""
         bit = 1 << (at & 7)
         if online is not None:
             self.online[at >> 3] = self.online[at >> 3] & ~bit | (bit if online else 0)
         return self.online[at >> 3] & bit > 0
 
-    # --- what comes in
+    # --- incoming messages
 
     def wait(self, ms):
-        """Like `Session.wait`, but keeps what is for the gateway: see `handle`."""
+        """Like `Session.wait`, but passes messages for the gateway to `handle`."""
         until = time.ticks_add(time.ticks_ms(), ms)
         while True:
             left = time.ticks_diff(until, time.ticks_ms())
@@ -155,10 +155,10 @@ class Gateway:
                 return message
 
     def handle(self, topic, payload):
-        """Take in a message if it is for the gateway: bool.
+        """Handle a message if it is for the gateway: whether it was, bool.
 
-        For an application that is given messages by `device.run`. Calls `on_notice`, `on_add` or
-        `on_change`, which may use the gateway; drops replies that nobody waits for any more.
+        For applications that get their messages from `device.run`. Calls `on_notice`, `on_add` or
+        `on_change`, which may use the gateway; drops late replies.
         """
         if topic.startswith(b"/ext/session/"):
             return True
@@ -173,10 +173,11 @@ class Gateway:
     # --- sub-devices' own messages
 
     def topic(self, product_key, device_name, tail):
-        """A sub-device's topic: `/sys/../../{tail}`, or `tail` itself below its names after `/`.
+        """A topic of a sub-device: `/sys/{ProductKey}/{DeviceName}/{tail}`, or, if `tail` begins
+        with a slash, `/{ProductKey}/{DeviceName}{tail}`.
 
-        "thing/event/property/post" is a system topic, "/user/update" one of the product's own.
-        Raises TypeError or ValueError for what can be no part of one.
+        "thing/event/property/post" is a system topic, "/user/update" a custom one.
+        Raises TypeError or ValueError for a part that is not allowed.
         """
         for what, text, least, most in (
             ("product_key", product_key, 1, 20),
@@ -197,7 +198,7 @@ class Gateway:
     def publish(self, product_key, device_name, tail, payload, qos=0):
         """Publish for a sub-device that is online. See `topic` for `tail`, `Session.publish`.
 
-        A QoS 1 message whose connection is lost is not sent again by the next connect: the
+        Unlike the gateway's own, a QoS 1 message is not sent again after a reconnect, as the
         sub-device is not online then.
         """
         topic = self.topic(product_key, device_name, tail)
@@ -209,16 +210,15 @@ class Gateway:
             raise
 
     def subscribe(self, product_key, device_name, tail):
-        """Subscribe to a sub-device's topic, as long as it is online: subscribe in `each`.
-
-        System topics need no subscription. Raises RefusedError when the platform refuses it.
+        """Subscribe to a sub-device's topic. It lasts while the sub-device is online, so subscribe
+        in `each`. System topics need no subscription. Raises RefusedError if the platform refuses.
         """
         session = self.session
         topic = self.topic(product_key, device_name, tail).encode()
         session.subscribe(topic)
-        # The session would subscribe again at its next connect, when the sub-device is offline.
+        # Or the session would subscribe again at its next connect, with the sub-device offline.
         session.topics.remove(topic)
 
 
 def drop(payload, left):
-    """Read a reply that nobody waits for any more; see `Session.readers`."""
+    """Discard a late reply; see `Session._deliver`."""

@@ -1,11 +1,11 @@
-"""What somebody must do when the platform refuses a sub-device.
+"""What to do when the platform refuses a sub-device.
 
 SPEC "Error messages"; platform docs "Error codes for devices".
 """
 
 from .. import BusyError, RefusedError
 
-# One line a code. Text in one piece takes less heap than a table, and is looked at rarely.
+# One line a code: a single string takes less heap than a table, and is rarely searched.
 _ADVICE = """\
 401 wrong signature: its stored DeviceSecret is no longer valid
 428 the gateway has too many sub-devices online
@@ -42,7 +42,7 @@ def _advice(code):
 def refusal(what, code, group):
     """The exception for the platform's result `code`, int, to be raised by the caller.
 
-    what: the request. group: whom it was for; the message names a single one.
+    what: the request. group: the sub-devices; the message names it if there is only one.
     """
     if len(group) == 1:
         what = "{} {}/{}".format(what, group[0][0], group[0][1])

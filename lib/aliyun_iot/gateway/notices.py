@@ -1,4 +1,4 @@
-"""What the platform tells a gateway of its own accord.
+"""Notices that the platform sends to a gateway unasked.
 
 Platform docs "Manage topological relationships" (add/notify, change) and "Error codes for
 sub-devices" (/ext/error).
@@ -11,7 +11,7 @@ _OFFLINE = (427, 521, 522, 6401)
 
 
 def handle(gateway, topic, payload):
-    """Act on a message if it is one of these: bool."""
+    """Handle a message if it is one of these: whether it was, bool."""
     session = gateway.session
     kind = None
     if topic != "/ext/error/{}/{}".format(session.product_key, session.device_name).encode():

@@ -1,8 +1,8 @@
-"""From nothing to online, whatever a sub-device has behind it.
+"""Brings sub-devices online, whatever state each is in.
 
-A batch is small, and a signed request smaller: on a chip, more than 50 kB of Python's heap in use
-takes the network's memory, and what is in work here is in use beside the whole application. For
-the same reason what registers, what stores and what signs are not loaded together.
+Batches are small, and signed requests smaller: on a chip, a Python heap of more than 50 kB takes
+the network's memory, and what is needed here adds to the application's own. For the same reason
+the code that registers, the code that stores and the code that signs are not loaded together.
 """
 
 from micropython import const
@@ -10,7 +10,7 @@ from micropython import const
 from .. import phase, time
 from .talk import batches, report
 
-_BATCH = const(6)  # the platform takes 30; see above
+_BATCH = const(6)  # the platform allows 30; see above
 _PAGE = const(30)  # as in `store`
 
 
@@ -65,10 +65,10 @@ def run(talk, found, each):
 
 
 def _bring(talk, batch, known):
-    """Bring a batch online: dict of errors. known: what `Store.find` gives for it."""
+    """Bring a batch online: dict of errors. known: what `Store.find` returned for it."""
     new = [names for names in batch if names not in known]
     if not new:
-        from .signed import sign_in  # stays loaded: most likely it is all that the others need
+        from .signed import sign_in  # stays loaded: the other batches probably need nothing else
 
         return sign_in(talk, batch, new, known)
     failed = phase("gateway.registration.register", talk, new, known)

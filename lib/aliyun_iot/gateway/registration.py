@@ -1,4 +1,4 @@
-"""Certificates for a gateway's sub-devices: asked for, and stored before anybody uses them.
+"""Certificates for a gateway's sub-devices: requested, and stored before they are used.
 
 SPEC "Dynamically register a sub-device".
 """
@@ -7,11 +7,11 @@ from micropython import const
 
 from .. import ProtocolError, phase
 
-_BATCH = const(6)  # as in `online`; the platform takes 30 (platform docs "Limits")
+_BATCH = const(6)  # as in `online`; the platform allows 30 (platform docs "Limits")
 
 
 def register(talk, batch, known):
-    """Register, and store: dict of errors. known: gets what the store then holds."""
+    """Register and store: dict of errors. known: updated with what has been stored."""
 
     def ask(batch):
         kept = {}  # type: dict
@@ -26,16 +26,16 @@ def register(talk, batch, known):
 
 
 def by_name(batch):
-    """Entries that only name sub-devices."""
+    """The entries of a request that only names sub-devices."""
     for key, name in batch:
         yield '{{"deviceName":"{}","productKey":"{}"}}'.format(name, key)
 
 
 def hold(batch, kept, codes):
-    """What takes in the objects of a reply: see `talk.receive`.
+    """A function that collects the objects of a reply: see `talk.receive`.
 
-    kept, codes: dicts that get the DeviceSecret or the platform's code of each of `batch`;
-    what nobody asked for is left out.
+    kept, codes: dicts for the DeviceSecret or the platform's code of each of `batch`; others are
+    ignored.
     """
 
     def each(entry):
@@ -46,7 +46,7 @@ def hold(batch, kept, codes):
         names = (entry.get("productKey"), entry.get("deviceName"))
         if names not in batch:
             return
-        names = batch[batch.index(names)]  # the one in memory already
+        names = batch[batch.index(names)]  # reuse the tuple that is in memory already
         kept[names] = entry.get("deviceSecret")
         detail = entry.get("errorDetail")
         code = detail.get("code") if isinstance(detail, dict) else None

@@ -1,4 +1,4 @@
-"""Writes the pages of `store`: durably, whole or not at all, and read back."""
+"""Writes the pages of `store` atomically and durably, and reads them back."""
 
 from micropython import const
 
@@ -6,14 +6,12 @@ from .. import StoreError, binascii, json, os
 from .store import add, in_order
 
 _PAGE = const(30)  # as in `store`
-_PAGES = const(
-    67
-)  # 2,010 places: a gateway has at most 2,000 sub-devices (platform docs "Limits")
+_PAGES = const(67)  # 2,010 places for at most 2,000 sub-devices (platform docs "Limits")
 _MOST = const(64)  # characters of a DeviceSecret
 
 
 def restore(store):
-    """Make up for renames that a power cut kept from happening; see `records.load`."""
+    """Make up for renames that a power cut prevented; see `records.load`."""
     for number in list(store.successors):
         path = store.path(number)
         try:
@@ -23,15 +21,15 @@ def restore(store):
             os.rename(path + ".new", path)
             store.successors.remove(number)
         except OSError:
-            pass  # a flash that cannot be written can still be read: go on with what it holds
+            pass  # a flash that cannot be written can still be read
 
 
 def save(store, batch, known):
-    """Store certificates durably: in a place of their own, or that of their older selves.
+    """Store certificates durably, each in a free place or in that of its predecessor.
 
-    batch: dict of (ProductKey, DeviceName) to DeviceSecret; what cannot be one is taken out.
-    known: what `Store.find` gives for them; gets what is stored. Each page is written whole or
-    not at all, and read back. Raises StoreError; pages written before are kept then.
+    batch: dict of (ProductKey, DeviceName) to DeviceSecret; invalid secrets are removed from it.
+    known: what `Store.find` returned for them; updated with what has been stored. Each page is
+    written atomically and read back. Raises StoreError; pages written before that stay written.
     """
     for names in list(batch):
         secret = batch[names]
@@ -44,7 +42,7 @@ def save(store, batch, known):
         places = {known[n][0] % _PAGE: n for n in old if known[n][0] // _PAGE == number}
         old = [names for names in old if names not in places.values()]
         replace(store, number, places, batch, known)
-    # The last page with room, then new pages; once there can be no more, any with room.
+    # The last page if it has room, then new pages; when no more are possible, any with room.
     start = max(store.pages - 1, 0)
     for ahead in range(_PAGES):
         if not new:
@@ -61,7 +59,7 @@ def save(store, batch, known):
 
 
 def remove(store, batch):
-    """Forget the certificates of `batch`, a list of (ProductKey, DeviceName)."""
+    """Delete the certificates of `batch`, a list of (ProductKey, DeviceName)."""
     old = [at for at, _ in store.find(batch).values()]
     while old:
         number = old[0] // _PAGE
@@ -71,9 +69,10 @@ def remove(store, batch):
 
 
 def replace(store, number, places, batch, known):
-    """Replace a page by one with changes.
+    """Write a new version of a page.
 
-    places: dict of place in it to who is there now, None being nobody. batch, known: as of `save`.
+    places: dict of place in the page to the sub-device that it now holds, or None. batch, known:
+    as in `save`.
     """
     page = store.page(number)
     path = store.path(number)
@@ -81,7 +80,7 @@ def replace(store, number, places, batch, known):
         try:
             os.mkdir(store.folder)
         except OSError:
-            pass  # it is there; or the write that follows says what is wrong
+            pass  # it exists; if not, the write that follows fails and says why
     try:
         if number in store.successors:
             os.rename(path + ".new", path)

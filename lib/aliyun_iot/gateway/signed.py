@@ -5,18 +5,17 @@ from micropython import const
 from .. import log, phase, time
 from ..credentials import sign
 
-_SIGNED = const(3)  # the platform takes 50 to log in, but 1 kB of a request leaves in one piece
+_SIGNED = const(3)  # the platform allows 50 logins, but up to 1 kB is sent in one piece
 _NO_TOPOLOGY = const(6401)
 _EPOCH_2000 = const(946684800)
 
 
 def sign_in(talk, batch, new, known):
-    """Bring online those of `batch` that have a certificate: dict of errors.
+    """Log in those of `batch` that have a certificate: dict of errors.
 
-    new: who has been registered just now, and is in no topology. Those that the platform does not
-    know in the topology are added; those whose certificate is not valid any more registered.
+    new: those just registered, which are in no topology yet. Others missing from the topology are
+    added too, and those whose certificate is no longer valid are registered again.
     """
-    # Each of these gives the errors of those that failed.
     failed = add(talk, [names for names in batch if names in new], known)
     failed.update(login(talk, [names for names in batch if names not in failed], known))
     lost = take(failed, (_NO_TOPOLOGY,))
@@ -32,7 +31,7 @@ def sign_in(talk, batch, new, known):
 
 
 def take(failed, codes):
-    """Take out those that failed with one of `codes`: a list of them."""
+    """Remove from `failed`, and return as a list, those that failed with one of `codes`."""
     taken = [names for names in failed if failed[names].code in codes]
     for names in taken:
         del failed[names]
@@ -40,7 +39,7 @@ def take(failed, codes):
 
 
 def add(talk, batch, known):
-    """Add to the topology, one by one where a batch is refused: dict of errors."""
+    """Add to the topology, one by one if a batch is refused: dict of errors."""
 
     text = '{{"deviceName":"{1}","productKey":"{0}","sign":"{3}","signmethod":"{5}",'
     text += '"timestamp":"{2}","clientId":"{0}.{1}"}}'
@@ -53,7 +52,7 @@ def add(talk, batch, known):
 
 
 def login(talk, batch, known):
-    """Log in, one by one where a batch is refused: the platform takes all or nothing."""
+    """Log in, one by one if a batch is refused, which is all or nothing: dict of errors."""
     gateway = talk.gateway
     text = '{{"productKey":"{0}","deviceName":"{1}","clientId":"{0}.{1}","timestamp":"{2}",'
     text += '"signMethod":"{4}","sign":"{3}","cleanSession":"true"}}'
@@ -67,7 +66,7 @@ def login(talk, batch, known):
         return {}
 
     for names in batch:
-        gateway.marks(known[names][0], True)  # wanted, should the connection break meanwhile
+        gateway.marks(known[names][0], True)  # now, in case the connection breaks
     failed = talk.settle(ask, batch, _SIGNED)
     for names in failed:
         gateway.marks(known[names][0], False)
@@ -75,7 +74,7 @@ def login(talk, batch, known):
 
 
 def entries(talk, batch, known, text):
-    """Entries of a request. known: what `Store.find` gives for them. text: of one."""
+    """The entries of a request. known: see `sign_in`. text: the format of an entry."""
     now = timestamp()
     method = talk.gateway.sign_method
     for names in batch:
@@ -90,7 +89,7 @@ def entries(talk, batch, known, text):
 
 
 def spelled(method):
-    """hmacSha256, as the platform's documentation writes it for some calls."""
+    """hmacSha256 for hmacsha256, as the platform's documentation spells it for some requests."""
     return method[:4] + method[4].upper() + method[5:]
 
 

@@ -1,4 +1,4 @@
-"""What a gateway does for its sub-devices step by step; see `Gateway` for each."""
+"""The single steps that a gateway takes for its sub-devices; see `Gateway` for each."""
 
 from micropython import const
 
@@ -31,7 +31,7 @@ def product_register(talk, subdevices, product_secret, each):
 
 
 def certified(talk, step, subdevices, each):
-    """Do `step` of `signed`, "add" or "login", for sub-devices that have a certificate."""
+    """Run `step` of `signed`, "add" or "login", for sub-devices that have a certificate."""
     from . import signed
 
     def work(batch):
@@ -47,7 +47,7 @@ def certified(talk, step, subdevices, each):
 
 
 def named(talk, tail, subdevices, each):
-    """Make a request that only names sub-devices, one by one where a batch is refused."""
+    """Send a request that only names sub-devices, one by one if a batch is refused."""
     from .registration import by_name
 
     def ask(group):
@@ -69,7 +69,7 @@ def named(talk, tail, subdevices, each):
 
 
 def forget(talk, subdevices):
-    """Remove certificates."""
+    """Delete certificates."""
     check(talk.gateway.session, subdevices)
     for batch in batches(subdevices, _BATCH):
         marking(talk, batch, False)
@@ -77,9 +77,9 @@ def forget(talk, subdevices):
 
 
 def topology(talk, each):
-    """Ask who is in the topology."""
+    """Request the topology."""
     seen = [0]  # how many
-    raised = []  # type: list  # by `each`: not from within the session
+    raised = []  # type: list  # by `each`; it must not pass through the session
 
     def entry(found):
         if found is None:
@@ -90,7 +90,7 @@ def topology(talk, each):
             seen[0] += 1
             try:
                 each(names[0], names[1])
-            # The application's own, whatever it is; raised again when the answer has been read.
+            # Any error of the application's; raised again once the answer has been read.
             except Exception as e:
                 raised.append(e)
 
@@ -104,7 +104,7 @@ def topology(talk, each):
 
 
 def marking(talk, batch, online):
-    """Note who is to be online after a reconnect."""
+    """Set whether to log in after a reconnect."""
     known = talk.store.find(batch)
     for names in known:
         talk.gateway.marks(known[names][0], online)

@@ -1,17 +1,17 @@
 """The device certificates of a gateway's sub-devices, on flash.
 
-Pages of 30: `/subdevices/00.json` and on, each a record as those of `records` (checked, written
-beside the old one, read back, renamed) whose members are places:
-{"0": "ProductKey DeviceName DeviceSecret"}. A page of the longest names fits one 4,096-byte block.
-A page is read and written without becoming objects: only the bytes of one are in memory. Writing
-is in `saving`.
+Pages of 30, from `/subdevices/00.json` on. Each is a record like those of `records` (checked,
+written beside the old one, read back, renamed) whose members are places:
+{"0": "ProductKey DeviceName DeviceSecret"}. With the longest names a page fits one 4,096-byte
+block. Pages are read and written without parsing them into objects: only the bytes of one page are
+in memory. Writing is in `saving`.
 
-Measured with 2,000 sub-devices on littlefs, registered 30 at a time, per sub-device: pages 0.7
-programs and 0.04 erases; 128 files by hash 7.8 and 0.94 (each batch touches nearly every file); a
-log of lines 1.1 and 0.05, but there a changed or removed secret asks for a compaction of
-everything at once. Ten at a time, as the gateway does, write a page three times. Finding a
-sub-device reads on from the page of the last find: the next page where the application keeps an
-order, all of them at the worst.
+Measured with 2,000 sub-devices on littlefs, registered 30 at a time, per sub-device: pages take
+0.7 programs and 0.04 erases; 128 files by hash 7.8 and 0.94 (each batch touches nearly all of
+them); a log of lines 1.1 and 0.05, but changing or removing a secret then compacts the whole log.
+Six at a time, as the gateway registers them, write a page five times. The search for a sub-device
+starts at the page of the last hit: if the application keeps its order, the next page has it; at
+worst, all pages are read.
 """
 
 from micropython import const
@@ -22,7 +22,7 @@ _PAGE = const(30)
 
 
 def in_order():
-    """The places of a page in the order of their names, which the check goes by."""
+    """The places of a page in the order of their names, in which the check is calculated."""
     for digit in range(10):
         yield digit
         if 0 < digit * 10 < _PAGE:
@@ -30,9 +30,9 @@ def in_order():
 
 
 class Page:
-    """A page's bytes, and where in them each place's text begins.
+    """A page's bytes, and the position in them of each place's text.
 
-    Raises ValueError, IndexError or UnicodeError for what is no whole page.
+    Raises ValueError, IndexError or UnicodeError unless it is a complete page.
     """
 
     def __init__(self, data=None):
@@ -62,7 +62,7 @@ class Page:
             raise ValueError
 
     def _end(self, start):
-        """Where the text that begins at `start` ends: at a quotation mark that is not escaped."""
+        """The position of the unescaped quotation mark that ends the text at `start`."""
         data = self.data
         stop = data.find(b'"', start)
         while start and stop >= start:
@@ -75,12 +75,12 @@ class Page:
         raise ValueError
 
     def text(self, at):
-        """What is at a place of the page: "ProductKey DeviceName DeviceSecret", or None."""
+        """The text at a place of the page: "ProductKey DeviceName DeviceSecret", or None."""
         start = self.at[at]
         return json.loads(self.data[start - 1 : self._end(start) + 1]) if start else None
 
     def index(self, names):
-        """Where a sub-device is: its place in the page, or None."""
+        """A sub-device's place in the page, or None."""
         if self.data is None:
             return None
         start = self.data.find(b'"%s ' % " ".join(names).encode()) + 1
@@ -88,19 +88,19 @@ class Page:
 
 
 class Store:
-    """Reads pages; keeps one of them in memory.
+    """Reads pages and keeps one of them in memory.
 
-    A place (page * 30 + place in it, int) stays a sub-device's own until it is removed.
+    A sub-device keeps its place (page * 30 + place in the page, int) until it is removed.
     """
 
     folder = "/subdevices"
 
     def __init__(self):
         self.pages = 0  # how many there are; any of them may be empty or damaged
-        self._start = 0  # where something was found last
-        self.kept = None
-        self._number = -1  # of that page
-        self.successors = set()  # pages whose successor, complete, could not take their place
+        self._start = 0  # page of the last hit
+        self.kept = None  # the page in memory
+        self._number = -1  # its number
+        self.successors = set()  # pages whose complete `.new` could not be renamed
         try:
             for entry in os.ilistdir(self.folder):
                 if entry[0][:2].isdigit():
@@ -118,12 +118,12 @@ class Store:
         return "{}/{:02}.json".format(self.folder, number)
 
     def load(self, path):
-        """The page at `path`, or None where there is none, or a damaged one. Raises OSError."""
+        """The page at `path`, or None if it is missing or damaged. Raises OSError."""
         try:
             with open(path, "rb") as file:
                 size = file.seek(0, 2)
                 file.seek(0)
-                return Page(file.read(size))  # in one piece of that size
+                return Page(file.read(size))  # with a size, read() allocates only once
         except OSError as e:
             if e.args[0] != errno.ENOENT:
                 raise
@@ -132,10 +132,9 @@ class Store:
         return None
 
     def page(self, number):
-        """A Page. One that is damaged counts as empty: its sub-devices will register again.
+        """A Page. A damaged one counts as empty, so its sub-devices register again.
 
-        Raises StoreError for one that cannot be read: it may be whole, and nothing must replace
-        it.
+        Raises StoreError if it cannot be read: it may be complete, and must not be replaced.
         """
         if self._number != number:
             self.close()
@@ -148,20 +147,21 @@ class Store:
         return self.kept
 
     def close(self):
-        """Forget the page in memory: it is about to change, or its room is wanted."""
+        """Drop the page in memory: it is about to change, or its heap is needed."""
         self.kept = None
         self._number = -1
 
     def at(self, at):
-        """Who is at a place: (ProductKey, DeviceName, DeviceSecret), or None."""
+        """The sub-device at a place: (ProductKey, DeviceName, DeviceSecret), or None."""
         text = self.page(at // _PAGE).text(at % _PAGE)
         return text and tuple(text.split(" "))
 
     def find(self, batch):
-        """The stored ones of `batch`: dict of (ProductKey, DeviceName) to (place, DeviceSecret).
+        """Those of `batch` that are stored: dict of (ProductKey, DeviceName) to (place, secret).
 
-        batch: a list of (ProductKey, DeviceName). Reads pages until all are found. Those beyond
-        `searched` hold what was saved meanwhile: a list without doubles has nobody in them.
+        batch: a list of (ProductKey, DeviceName). Reads pages until all are found, up to
+        `searched`: later pages were saved during this call, and a list without duplicates has none
+        of their sub-devices still to come.
         """
         found = {}  # type: dict
         start = self._start
@@ -180,5 +180,5 @@ class Store:
 
 
 def add(number, text):
-    """CRC-32 of what `number` is of, and `text`, str, behind it."""
+    """Continue the CRC-32 `number` with `text`, str."""
     return binascii.crc32(text.encode(), number)

@@ -1,4 +1,4 @@
-"""What can be a sub-device: an application's lists checked, the platform's objects read. Pure."""
+"""Checks lists of sub-devices from the application, and parses those of the platform. Pure."""
 
 from micropython import const
 
@@ -9,11 +9,11 @@ _MOST = const(2000)  # sub-devices of one gateway, platform docs "Limits"
 
 
 def check(session, subdevices):
-    """Refuse a list of sub-devices that cannot be right, before anything is sent.
+    """Check a list of sub-devices before anything is sent.
 
-    session: the gateway's own. Raises TypeError or ValueError naming the
-    entry and what was expected. Doubles are looked for with a filter of a byte for each; what the
-    filter suspects is compared in full.
+    session: the gateway's own. Raises TypeError or ValueError that names the entry and what was
+    expected. Duplicates are found by a Bloom filter of a byte for each entry; a hit is then
+    compared with all entries before it.
     """
     try:
         once = iter(subdevices) is subdevices
@@ -54,7 +54,7 @@ def check(session, subdevices):
 
 
 def names_of(entry):
-    """The sub-device that an object of the platform's names, or (None, None)."""
+    """The sub-device named by an object from the platform, or (None, None)."""
     try:
         names = (entry["productKey"], entry["deviceName"])
     except (KeyError, TypeError):

@@ -1,6 +1,6 @@
-"""Sub-devices taken over with their product's ProductSecret.
+"""Takes over sub-devices with their product's ProductSecret.
 
-Platform docs "product_register": what registers them, wherever they were before.
+Platform docs "product_register": registers them even if another gateway has done so before.
 """
 
 from micropython import const
@@ -15,7 +15,7 @@ _TAIL = "thing/proxy/provisioning/product_register"
 
 
 def product_register(talk, batch, product_secret):
-    """Register, and store, in place of older certificates too: dict of errors."""
+    """Register and store, replacing older certificates: dict of errors."""
 
     def ask(batch):
         secrets = {}  # type: dict
@@ -36,7 +36,7 @@ def product_register(talk, batch, product_secret):
 
 
 def _entries(talk, batch, product_secret):
-    """Entries of the request, signed with the ProductSecret."""
+    """The entries of the request, signed with the ProductSecret."""
     text = '{{"productKey":"{}","deviceName":"{}","random":"{}","signMethod":"{}","sign":"{}"}}'
     method = talk.gateway.sign_method
     for key, name in batch:
@@ -46,5 +46,5 @@ def _entries(talk, batch, product_secret):
 
 
 def random():
-    """Something new: str."""
+    """A random number for one signature: str."""
     return os.urandom(10).hex()

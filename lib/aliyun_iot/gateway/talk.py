@@ -1,12 +1,11 @@
 """Requests about sub-devices and their replies, over a gateway's session.
 
-Platform docs "Alink protocol". An answer that does not come, or asks to come back later, is asked
-for again, three times in all, as long as the connection holds; then NetworkError, ProtocolError or
-BusyError is raised.
+Platform docs "Alink protocol". A request that gets no answer, or "busy", is sent up to three times
+while the connection lasts; then NetworkError, ProtocolError or BusyError is raised.
 
-Replies never reach the session's inbox: `Session.readers` hands them over as they come in. One may
-list 2,000 sub-devices in 150 kB, and that to ten registrations is 2 kB: it is taken apart as its
-pieces come. Each object in a list is handed on and forgotten, the rest is kept for the end.
+Replies do not go to the session's inbox: `Session.readers` passes them on as they arrive. A reply
+may list 2,000 sub-devices in 150 kB, so it is parsed piece by piece: each object in a list is
+passed on and forgotten, and only the rest is kept until the end.
 """
 
 from micropython import const
@@ -31,11 +30,11 @@ _REQUEST_MS = const(40)
 _LOGIN_MS = const(6)
 _PIECE = const(1024)  # bytes of one object of a reply, and of everything outside of its lists
 _DEEP = const(30)
-_OFTEN = const(1024)  # bytes; collect this often: fewer holes between what stays
+_OFTEN = const(1024)  # bytes between garbage collections: leaves fewer holes in the heap
 
 
 def begin(gateway, what, args):
-    """Do `what`, a function of this package, with the conversation it needs, and `args`."""
+    """Call `what`, "module.function" of the package, with a Talk and `args`: its result."""
     gateway.talk = Talk(gateway)
     threshold = gc.threshold()
     gc.threshold(_OFTEN)
@@ -47,17 +46,17 @@ def begin(gateway, what, args):
 
 
 class Talk:
-    """The conversation itself. gateway: the Gateway, whose session and settings it goes by."""
+    """Requests and replies during one call. gateway: the Gateway whose session it uses."""
 
     def __init__(self, gateway):
         self.gateway = gateway
         self.store = Store()
 
     def settle(self, ask, batch, size, failed=None):
-        """Ask for `size` at a time, then one by one what was refused or left out: dict of errors.
+        """Ask for `size` at a time, and one by one if refused or left out: dict of errors.
 
-        ask: called with a list of sub-devices; gives a dict of those that failed to their error,
-        None being one that the answer left out; raises RefusedError for all of them.
+        ask: called with a list of sub-devices; returns a dict of those that failed to their error,
+        or to None if the answer left them out. Raises RefusedError if all were refused.
         """
         failed = {} if failed is None else failed
         for at in range(0, len(batch), size):
@@ -80,7 +79,7 @@ class Talk:
         return failed
 
     def insist(self, ask, batch):
-        """What ask(batch) gives, asked up to `Gateway.tries` times."""
+        """Call ask(batch), up to `Gateway.tries` times: its result."""
         left = self.gateway.tries
         while True:
             try:
@@ -94,17 +93,17 @@ class Talk:
                     self.until(bool, self.gateway.busy)  # never true
 
     def until(self, done, ms):
-        """Take in what comes until done() is true, or for `ms` milliseconds.
+        """Receive until done() is true, or for `ms` milliseconds.
 
-        Keeps the connection alive. What has no reader stays in the session's inbox.
+        Keeps the connection alive. Messages without a reader stay in the session's inbox.
         """
         session = self.gateway.session
         session.run(session.waiting(ms, done))
 
     def ask(self, tail, batch, entries, body="[|]", each=None):
-        """One request and its reply: the reply's data, whose lists are empty; see `receive`.
+        """Send a request and wait for its reply: the reply's data, lists emptied; see `receive`.
 
-        batch: whom it is for. entries, body: see `request`.
+        batch: the sub-devices that it is for. entries, body: see `request`.
         Raises Retryable or RefusedError.
         """
         gateway = self.gateway
@@ -118,7 +117,7 @@ class Talk:
             method = tail.replace("/", ".")
             cost = _REQUEST_MS
         gateway.number = gateway.number + 1 & 0xFFFFFFFF
-        gc.collect()  # the request is the largest piece of memory that is wanted now
+        gc.collect()  # the request is the largest block needed now
         payload = request(gateway.number, entries, body, method)
         wait = time.ticks_diff(gateway.due, time.ticks_ms())
         if 0 < wait <= 1000:
@@ -129,16 +128,16 @@ class Talk:
         replies = topic.encode() + b"_reply"
         session.readers[replies] = lambda piece, left: reply and reply.send((piece, left))
         try:
-            gc.collect()  # what it was built of makes room for TLS
+            gc.collect()  # frees what it was built from, for TLS
             session.publish(topic, payload)
             payload = None
             gateway.due = time.ticks_add(time.ticks_ms(), cost)
             left = -1
-            while len(answer) == 1 and answer[0] != left:  # a long one may take its time
+            while len(answer) == 1 and answer[0] != left:  # as long as a long one progresses
                 left = answer[0]
                 self.until(lambda: len(answer) > 1, gateway.timeout)
         finally:
-            reply = None  # the session may yet have the rest of a message for it
+            reply = None  # but the rest of a message may still arrive
             session.readers[replies] = drop
         if len(answer) == 1:
             raise NetworkError(tail + ": no answer in time")
@@ -148,7 +147,7 @@ class Talk:
 
 
 def batches(subdevices, size):
-    """Cut what `subdevices` gives into lists of at most `size`."""
+    """Split an iterable of sub-devices into lists of at most `size`."""
     batch = []
     for names in subdevices:
         batch.append(names)
@@ -160,7 +159,7 @@ def batches(subdevices, size):
 
 
 def report(batch, failed, each):
-    """Tell the application of a batch: None, or the first error if there is no `each`."""
+    """Report a batch to the application: None, or the first error if there is no `each`."""
     for names in batch:
         error = failed.get(names)
         if each:
@@ -173,9 +172,9 @@ def report(batch, failed, each):
 def request(number, entries, body, method):
     """An Alink request: bytearray, compact JSON in the specification's order of fields.
 
-    number: its id. entries: a sequence or generator of JSON texts. body: what `params` is, str,
-    its | standing for the entries. method: None leaves out version and method, as requests on
-    /ext/session do. Nothing needs escaping: names keep to the platform's rules.
+    number: its id. entries: a sequence or generator of JSON texts. body: the value of `params`,
+    str, in which | stands for the entries. method: None leaves out version and method, as for
+    requests on /ext/session. Nothing needs escaping: the names have been checked.
     """
     opening, rest = body.split("|")
     text = '{{"id":"{}",{}"params":{}'
@@ -191,25 +190,26 @@ def request(number, entries, body, method):
 
 
 def receive(number, each, answer):
-    """Read what comes on a reply's topic until it is the reply to request `number`, a str.
+    """Parse messages on a reply's topic until the reply to request `number`, a str, has arrived.
 
-    A generator, which is sent (piece, bytes still to come), see `Session.readers`. each: called
-    with each object in a list of the reply, a dict, and with None when a message begins: what
-    came before belongs to another one. answer: gets bytes still to come, and in the end the
-    platform's code, int, and the reply's `data`, whose lists are empty.
+    A generator that is sent (piece, bytes still to come), see `Session._deliver`. each: called
+    with each object in a list of the reply, a dict; and with None when a message begins, as what
+    came before belongs to another one. answer: a list; its first item is the number of bytes still
+    to come, and at the end the platform's code, int, and the reply's `data` with its lists emptied
+    are appended.
     """
     piece, left = yield
     twice = 0
     while True:
-        # Short enough to be looked at twice: is it the right one, and only then whose.
+        # A message in one piece is parsed twice: `each` is only called once the id has matched.
         twice = each and not left and not twice
         tell = None if twice else each
         if tell:
             tell(None)
         frame = bytearray()
-        item = None  # type: bytearray | None  # the object in a list that is coming in
-        outside = 0  # depth at which it lies
-        depth = lists = 0  # lists: of each bracket that is open, whether it is a list
+        item = None  # type: bytearray | None  # the object in a list that is arriving
+        outside = 0  # its depth
+        depth = lists = 0  # lists: a bit for each open bracket, whether it is a list
         quoted = escaped = spoilt = False
         while True:
             for byte in piece:
@@ -237,7 +237,7 @@ def receive(number, each, answer):
                             try:
                                 tell(json.loads(bytes(item)))
                             except (ValueError, UnicodeError):
-                                pass  # no object at all
+                                pass  # not an object
                         item = None
                         continue
                 elif item is None:
@@ -257,7 +257,7 @@ def receive(number, each, answer):
             if not left:
                 break
             piece, left = yield
-        # Whole: json.loads would take a text that is cut off, before MicroPython 1.26.
+        # Checked, as before MicroPython 1.26 json.loads accepts truncated text.
         if not (spoilt or depth or quoted):
             try:
                 reply = json.loads(bytes(frame))
@@ -273,4 +273,4 @@ def receive(number, each, answer):
         piece, left = yield
     reply = frame = each = tell = None  # type: ignore[assignment]
     while True:
-        yield  # it came twice
+        yield  # a duplicate

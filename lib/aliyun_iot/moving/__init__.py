@@ -1,16 +1,16 @@
-"""Where a device connects, if there is more than one place, and by which secret: docs/moving.md.
+"""Where a device connects if there is more than one place, and with which secret: docs/moving.md.
 
-Loaded by a device that opted in, that was moved by hand or that rotates its secret, and by any
-whose identity is refused, or has not connected yet and tells no place; never by a plain boot.
+Loaded by a device that opted in, that was moved by hand or that rotates its secret; and by any
+whose identity is refused, or has never connected and has no place recorded. Never by a plain boot.
 
-A place is a host and a port. Up to three are known: what bootstrap told, what product.json says,
-and where the identity is known to be good, which device.json keeps as `place`. Each may have
-further ports (`spares`). A round tries them in order; where a connect succeeds it stays.
+A place is a host and a port. Up to three are known: the answer of bootstrap, the one of
+product.json, and the one where the identity last worked, which device.json keeps as `place`. Each
+may have further ports (`spares`). A round tries them in order, and stays where a connect succeeds.
 
-`adopt` gives a Device methods of its own and `places`, from its first use on a dict:
+`adopt` gives a Device the methods of `adopted`, and `places`, which becomes a dict on first use:
 "doors": the places of this round; "at", "way": which of them, and which of its ports, is next;
-"refused": those that refused the identity; "old": whether it goes by the old secret; "ask":
-whether to ask bootstrap before the next connect; "answers": how far it was asked since the last.
+"refused": those that refused the identity; "old": whether the old secret is in use; "ask": whether
+to ask bootstrap before the next connect; "answers": failures to ask since the last connect.
 """
 
 from micropython import const
@@ -27,11 +27,11 @@ from .. import (
     time_is_set,
 )
 
-_ANSWER = const(5)  # failures to ask that count as an answer
+_ANSWER = const(5)  # this many failures to ask count as an answer
 
 
 def adopt(device):
-    """Have a Device look for its place, and its secret, from now on."""
+    """Make a Device look for its place, and its secret, from now on."""
     if not hasattr(device, "places"):
         from .adopted import adopt as have
 
@@ -41,13 +41,13 @@ def adopt(device):
 
 
 def _read_again(device):
-    """Have the record as it is on flash: a plain device has let go of its place."""
+    """Read the record from flash again: a plain device has dropped its place."""
     if device.record:
         device.record = phase("records.load", "/device.json", lambda record: None)[0]
 
 
 def _plain(device):
-    """Have a Device be a plain one again."""
+    """Make a Device a plain one again."""
     phase("moving.adopted.release", device)
     device.record.pop("place", None)
 
@@ -104,21 +104,21 @@ def _split(text, field):
 
 
 def _spares(state, product):
-    """Further ports for MQTT, and where to register by HTTPS: [(host, port), ...], in turn."""
+    """Read `spares`: further ports for MQTT, and hosts to register at over HTTPS, in order."""
     spares = product.get("spares", "").split()
     state["spares"] = [_split("x:" + each, "spares")[1] for each in spares if each.isdigit()]
     doors = [_split(each, "spares") for each in spares if not each.isdigit()]
     host = product.get("registerHost")
     if spares and not doors and not host:
-        # The same behind the platform's own root: documentation "SDK root certificate update".
+        # The same service with the platform's own root: docs "SDK root certificate update".
         doors = [("iot-auth-x.{}.aliyuncs.com".format(product["region"]), 443)]
     state["register"] = [(host, product.get("registerPort"))] + doors
 
 
 def _door(place, key, usual):
-    """Host and port of a `place`, see `identity.product`; None for a text of another form.
+    """Host and port of a `place`, see `identity.product`; None if it is malformed.
 
-    usual: the port where none is named.
+    usual: the default port.
     """
     words = [None if word == "None" else word for word in place.split(" ")[:4]]
     if len(words) < 4 or not (words[3] or "443").isdigit():
@@ -130,7 +130,7 @@ def _door(place, key, usual):
 
 
 def _good(device, state):
-    """Where the identity is known to be good: (host, port), or None."""
+    """Where the identity last worked: (host, port), or None."""
     return _door((device.record or {}).get("place", ""), state["names"][0], state["usual"])
 
 
@@ -138,7 +138,7 @@ def _begin(device, state):
     """Begin a round."""
     doors = []
     told, good, configured = state["told"], _good(device, state), state["configured"]
-    # Defaults that stand for a product.json that cannot be read come last, too.
+    # Defaults used because product.json cannot be read come last, too.
     last = "bootstrap" in state or not state["place"]
     for door in (told, good, configured) if last else (configured, good):
         if door and door not in doors:
@@ -155,7 +155,7 @@ def _ways(state):
 
 
 def choose(device):
-    """Decide where the next connect goes, bootstrap being asked first where that is due."""
+    """Choose where the next connect goes, after asking bootstrap if that is due."""
     state = _state(device)
     _ask(device, state)
     session = device.session
@@ -171,7 +171,7 @@ def choose(device):
 
 
 def _ask(device, state):
-    """Ask bootstrap, if it is due and the platform's limit leaves room for one more try."""
+    """Ask bootstrap, if it is due and the platform's rate limit allows it."""
     from ..connection import barred
 
     if not state["ask"] or barred(device.begun):
@@ -204,12 +204,12 @@ def _ask(device, state):
 
 
 def told(device):
-    """Take in that bootstrap is to be asked before the next connect."""
+    """Have bootstrap asked before the next connect."""
     _state(device)["ask"] = True
 
 
 def _next(state, refused=False):
-    """Go on to the next place: whether there is one left in this round."""
+    """Move on to the next port or place: whether there is one left in this round."""
     state["ask"] = "bootstrap" in state
     state["way"] += 1
     if refused or state["way"] >= len(_ways(state)):
@@ -219,15 +219,15 @@ def _next(state, refused=False):
 
 
 def failed(device, e):
-    """Take in that a connect failed with `e`: go on to the next place, or ask to register.
+    """Handle the error `e` of a connect: move on to the next place, or ask to register.
 
-    A wrong door refuses a good identity too. So it is given up only when all have refused it, and
-    bootstrap, where there is one, was asked since the last connect.
+    The wrong place refuses a good identity, too. So it is only given up when all places have
+    refused it and bootstrap, if in use, has been asked since the last connect.
     """
     state = _state(device)
     refused = hasattr(e, "identity")
     if refused:
-        del e.identity  # it is seen to here
+        del e.identity  # handled here
     if refused and "oldSecret" in device.record and not state["old"]:
         phase("moving.rotation.swap", device)
         state["old"] = True
@@ -240,17 +240,17 @@ def failed(device, e):
     if refused:
         state["refused"].append(state["doors"][state["at"]])
     if _next(state, refused):
-        e.retry = True  # another way is tried, soon; and the clock is not doubted yet
+        e.retry = True  # the next one is tried soon, and the clock is not doubted yet
         log("next: {}:{}".format(*_ways(state)[state["way"]]))
         return
     told, good = state["told"], _good(device, state)
-    # What product.json says counts for nothing where what bootstrap tells has been proved.
+    # Once bootstrap's answer has worked, product.json's place does not have to refuse as well.
     needed = [door for door in state["doors"] if door in (told, good) or told != good]
     asked = "bootstrap" not in state or state["answers"] >= _ANSWER
     if asked and not [door for door in needed if door not in state["refused"]]:
         device.asking = device.can_ask
     elif refused:
-        e.retry = True  # one that did not answer may be the right one
+        e.retry = True  # a place that did not answer may be the right one
     _begin(device, state)
     plain = len(state["doors"]) == 1 and "place" in device.record
     if plain and not _opted(state) and "oldSecret" not in device.record:
@@ -262,7 +262,7 @@ def _opted(state):
 
 
 def settle(device):
-    """Take in that a connect succeeded: on flash is where, and by which secret alone."""
+    """Handle a successful connect: record on flash its place, and only the secret that worked."""
     state = _state(device)
     record = device.record
     door = state["doors"][state["at"]]
@@ -271,7 +271,7 @@ def settle(device):
     state["ask"] = state["old"] = False
     place = record.get("place")
     if door == state["configured"] and (state["place"] or not place):
-        # Without product.json it is where the defaults lead.
+        # Without product.json, it is the default place.
         place = state["place"] or phase("identity.product", {}, machine.unique_id())["place"]
     elif door != _good(device, state):
         place = "{} None None {}".format(*door)
@@ -296,7 +296,7 @@ def settle(device):
 
 
 def enrol(device, how="registration.enrol"):
-    """Call `how`, which registers, with the place whose turn it is; see `Device.register`."""
+    """Register at the next place by calling `how`; see `Device.register`."""
     state = _state(device)
     product = dict(device.settings())
     mqtt = product["registration"] != "https"

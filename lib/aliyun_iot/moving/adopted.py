@@ -1,4 +1,4 @@
-"""The methods of a Device that looks for its place: they stay, and this module with them."""
+"""The methods of a Device that looks for its place; this module stays loaded with them."""
 
 from .. import IotError, phase
 
@@ -6,7 +6,7 @@ _NAMES = ("prepare", "connect", "missed", "connected", "register", "places")
 
 
 def adopt(device):
-    """Put them in the place of the plain ones."""
+    """Override the plain methods of a Device."""
     plain = type(device)
 
     def prepare():
@@ -45,7 +45,7 @@ def adopt(device):
 
 
 def release(device):
-    """Let the plain ones be seen again."""
+    """Restore the plain methods."""
     for name in _NAMES:
         if hasattr(device, name):
             delattr(device, name)

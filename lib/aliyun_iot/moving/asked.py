@@ -1,13 +1,13 @@
-"""Takes the platform's notice to ask bootstrap again, and has a session end."""
+"""Handles the platform's notice to ask bootstrap again, and ends a session."""
 
 from .. import NetworkError, log, phase
 from .bootstrap import is_object, member
 
 
 def reply(topic, payload):
-    """The answer to a notice, topic and payload, bytes both; None where it asks for nothing.
+    """The answer to a notice, topic and payload, both bytes; None if the notice asks for nothing.
 
-    As the C SDK 4 does, `cmd` counts wherever it stands; 0 is the only one known.
+    Like C SDK 4, takes `cmd` wherever it is in the text; 0 is the only known command.
     """
     if not is_object(payload) or member(payload, b"cmd") != b"0":
         return None
@@ -18,16 +18,16 @@ def reply(topic, payload):
 
 
 def take(device, payload):
-    """Answer a notice, and have the session end once the answer has left."""
+    """Answer a notice, and end the session once the answer has been sent."""
     session = device.session
     topic = session.topic("thing/bootstrap/notify").encode()
     answer = reply(topic, payload)
     if not answer:
-        session.inbox.append((topic, payload))  # the application may know what it means
+        session.inbox.append((topic, payload))  # for the application
         session._pids.append(b"")
         return
     topic, payload = answer
-    # With the acknowledgements, which leave before anything else.
+    # Queued with the acknowledgements, which are sent before anything else.
     head = session._begin(0x30, 2 + len(topic) + len(payload))
     session._acks = bytes(head) + len(topic).to_bytes(2, "big") + topic + payload
     phase("moving.told", device)
@@ -36,7 +36,7 @@ def take(device, payload):
 
 
 def leave(session):
-    """Have a connection end with what it sends next, whoever sends it."""
+    """End a connection after the next thing that is sent over it."""
     wire = session.sock
     send = wire.sending
 

@@ -1,8 +1,8 @@
-"""Which MQTT host and port serve a device, as the platform's bootstrap endpoint tells.
+"""Asks the platform's bootstrap endpoint which MQTT host and port serve a device.
 
-Platform docs "Device distribution". The shape of the answer is not documented: as the C SDK 4
-does, the first members called host and port count, wherever they stand. All but `ask`, `stored`
-and `keep` is pure.
+Platform docs "Device distribution". The structure of the answer is not documented: like C SDK 4,
+takes the first members named host and port, wherever they are. All but `ask`, `stored` and `keep`
+is pure.
 """
 
 from micropython import const
@@ -11,11 +11,11 @@ from .. import ProtocolError, StoreError, loads, log, phase
 
 PATH = "/auth/bootstrap"
 _FILE = const("/place.json")
-_MS = const(10000)  # most for one question; the platform's own SDKs give up after 5 to 10 seconds
+_MS = const(10000)  # for one request; the platform's own SDKs give up after 5 to 10 seconds
 
 
 def form(product_key, device_name):
-    """The form body, in the order of the C SDK 4: str. Nothing is signed."""
+    """The form body, in C SDK 4's order: str. Nothing is signed."""
     from ..credentials import urlencode
 
     return urlencode(
@@ -29,10 +29,10 @@ def form(product_key, device_name):
 
 
 def member(data, name):
-    """The value of the first member `name` in a JSON text, which must be one: bytes, or None.
+    """The value of the first member `name` in valid JSON text: bytes, or None.
 
-    data, name: bytes. Of text what stands between the quotes, of a number its digits. Searched in
-    the text, as a dict does not keep the order.
+    data, name: bytes. The value is the text between the quotes, or the digits of a number.
+    Searches the text, as a dict does not keep the order.
     """
     at = -1
     name = b'"' + name + b'"'
@@ -53,7 +53,7 @@ def member(data, name):
 
 
 def is_object(data):
-    """Whether `data`, bytes, is a whole JSON object in UTF-8."""
+    """Whether `data`, bytes, is a complete JSON object in UTF-8."""
     try:
         loads(data)
         return data.decode().lstrip().startswith("{")
@@ -62,7 +62,7 @@ def is_object(data):
 
 
 def is_host(text):
-    """Whether `text`, str, can name a host: dotted labels of letters, digits, - and _."""
+    """Whether `text`, str, can be a host name: dotted labels of letters, digits, - and _."""
     if not 0 < len(text) <= 128 or text.isdigit():
         return False
     for label in text.encode().split(b"."):
@@ -80,16 +80,16 @@ def is_port(text):
 
 
 def place(status, data, product_key, device_name):
-    """Host and port in an answer: (str, int). Raises ProtocolError where it has none that can be.
+    """Host and port in an answer: (str, int). Raises ProtocolError if it has no valid ones.
 
-    status: the HTTP status; data: the body, whole JSON.
+    status: the HTTP status; data: the body.
     """
     data = bytes(data)
     if not is_object(data):
         raise ProtocolError("HTTP status {}, not a JSON object".format(status))
     code = member(data, b"code")
     if status != 200 or code not in (None, b"200"):
-        # What could be anything is said as a number only.
+        # The code goes into the message, so only a number is taken.
         code = int(code) if code and len(code) < 7 and code.isdigit() else None
         raise ProtocolError("refused, HTTP status {}, code {}".format(status, code), code)
     for name, own in ((b"productKey", product_key), (b"deviceName", device_name)):
@@ -103,9 +103,9 @@ def place(status, data, product_key, device_name):
 
 
 def ask(endpoint, names, context, ms):
-    """Ask where a device is to connect: (host, port), and the answer's Date, bytes or None.
+    """Ask where a device should connect: (host, port), and the answer's Date, bytes or None.
 
-    endpoint: (host, port). names: ProductKey and DeviceName. ms: milliseconds, 10 s at the most.
+    endpoint: (host, port). names: ProductKey and DeviceName. ms: milliseconds, capped at 10 s.
     Raises NetworkError, TlsError, ProtocolError.
     """
     body = phase("moving.bootstrap.form", *names)
@@ -114,7 +114,7 @@ def ask(endpoint, names, context, ms):
 
 
 def stored(product_key, device_name):
-    """The answer that served last: (host, port), or None."""
+    """The last answer that worked, from flash: (host, port), or None."""
     from ..records import load
 
     def judge(record):
@@ -128,7 +128,7 @@ def stored(product_key, device_name):
 
 
 def keep(door, product_key, device_name):
-    """Put an answer that served on flash, where it is not there yet."""
+    """Store an answer that worked, unless it is on flash already."""
     if stored(product_key, device_name) == door:
         return
     from ..records import save

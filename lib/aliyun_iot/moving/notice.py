@@ -1,18 +1,18 @@
-"""The platform tells a connected device to ask bootstrap again: thing/bootstrap/notify.
+"""Receives thing/bootstrap/notify: the platform tells a device to ask bootstrap again.
 
-`reader` stays for as long as the session, and this module with it; the rest is in `asked`.
+This module stays loaded with the session, for `reader`; what it calls is in `asked`.
 """
 
 from .. import phase
 
 
 def reader(device):
-    """What takes the notice, see `Session._deliver`; called with (None, None) it begins anew."""
+    """A reader for the notice, see `Session._deliver`; calling it with (None, None) resets it."""
     data = bytearray()
 
     def take(payload, left):
         if payload is None:
-            data[:] = b""  # half a notice, of a connection that has ended
+            data[:] = b""  # part of a notice from the previous connection
             return
         if len(data) + len(payload) <= 1024:
             data.extend(payload)

@@ -1,4 +1,4 @@
-"""Another place by hand: product.json is rewritten, the identity stays."""
+"""Moves a device by hand: rewrites product.json and keeps the identity."""
 
 from .. import ConfigError, loads, machine, phase
 
@@ -32,13 +32,13 @@ def relocate(device, wanted):
     fields = _read()
     if fields or device.record is None:
         before = device.settings()
-    else:  # an identity alone on flash goes by the defaults
+    else:  # only an identity on flash: the defaults apply
         before = phase("identity.product", {}, machine.unique_id())
     old = dict(fields)
     if "productKey" not in fields:
         fields["productKey"] = device.record["productKey"]
     if [name for name in _FIELDS[:3] if name in wanted]:
-        for name in _FIELDS[:2]:  # of these one alone tells the host
+        for name in _FIELDS[:2]:  # only one of the three decides the host
             fields.pop(name, None)
     for name in wanted:
         fields.pop(name, None)
@@ -58,7 +58,7 @@ def relocate(device, wanted):
     if record and "place" not in record:
         record = dict(record)
         record["place"] = before["place"]
-        save("/device.json", record)  # first: from here on it is known where it was good
+        save("/device.json", record)  # first, so that the place that worked is known
         device.record = record
     save("/product.json", fields)
     device.product = product

@@ -1,21 +1,21 @@
-"""A new DeviceSecret in place of the old one, which stays beside it until the new one has worked.
+"""Replaces the DeviceSecret; the old one is kept until the new one has worked.
 
-Both are in one record, device.json: `deviceSecret` (or `clientId` and `deviceToken`) is tried
-first, `oldSecret` where that one is refused; the next connect lets the other go (`moving.settle`).
+Both are in device.json: `deviceSecret` (or `clientId` and `deviceToken`) is tried first, and
+`oldSecret` if that one is refused. A successful connect deletes the other one (`moving.settle`).
 """
 
 from .. import ConfigError, log, os, phase, time_is_set
 
 
 def _secret(record):
-    """What a record has for a secret, in one text: clientId and deviceToken have no space."""
+    """A record's secret as one text: neither clientId nor deviceToken contains a space."""
     if "deviceToken" in record:
         return record["clientId"] + " " + record["deviceToken"]
     return record["deviceSecret"]
 
 
 def _with(record, secret, old):
-    """A record with that secret, and an old one beside it."""
+    """A copy of a record with this secret, and an old one beside it."""
     made = dict(record)
     for name in ("clientId", "deviceToken", "deviceSecret"):
         made.pop(name, None)
@@ -30,12 +30,12 @@ def _with(record, secret, old):
 
 
 def _unproved(place):
-    """A place's text with a mark: a boot sees by it alone that there is something to be proved."""
+    """A place with a mark, by which the next boot sees that the secret has not worked yet."""
     return place if place.endswith(" ?") else place + " ?"
 
 
 def swap(device):
-    """Have the next connect use the other secret; flash stays as it is."""
+    """Make the next connect use the other secret, without writing to flash."""
     record = device.record
     device.record = _with(record, record["oldSecret"], _secret(record))
     device.packet = None
@@ -49,7 +49,7 @@ def rotate(device):
     if not device.can_ask:
         raise ConfigError("product.json: productSecret: missing")
     if device.session:
-        device.session.close()  # TLS wants the room
+        device.session.close()  # frees heap for TLS
     if hasattr(device, "places"):
         phase("moving.enrol", device, "moving.rotation.ask")
     else:
@@ -57,7 +57,7 @@ def rotate(device):
 
 
 def ask(device):
-    """Register, and store what was granted beside what there is."""
+    """Register, and store the new secret beside the old one."""
     old = device.record
     product = device.settings()
     module = "registration" if product["registration"] == "https" else "registration_mqtt"
@@ -70,7 +70,7 @@ def ask(device):
     if secret == _secret(old):
         log("the platform gave the same secret again")
         return
-    # One that has not worked yet is worth nothing any more: the platform honours the latest.
+    # A previous one that has not worked yet is void now: the platform honours only the latest.
     record = _with(old, secret, old.get("oldSecret") or _secret(old))
     record["place"] = _unproved(old.get("place") or product["place"])
     from ..records import save
