@@ -1,13 +1,13 @@
-# Network up, clock set. Whatever is raised here would keep main.py from running, so nothing is.
+# Brings the network up and sets the clock. Must not raise: main.py would not run then.
 def online():
-    from aliyun_iot import phase  # not as a global: main.py shares them, for good
+    from aliyun_iot import phase  # not a global, as main.py shares those
 
     phase("network.start")
 
 
 try:
     online()
-# Whatever it is: main.py must run all the same.
+# Any error: main.py must run regardless.
 except Exception as e:
     print("boot:", e)
 del online

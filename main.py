@@ -1,4 +1,4 @@
-# The application: put your own into the two functions.
+# The application. Put your own code into the two functions.
 import sys
 
 from aliyun_iot import ConfigError, device
@@ -12,19 +12,19 @@ def on_connect(session):
 
 
 def on_message(session, topic, payload):
-    print("message on", topic.decode(), payload)  # bytes: not all that comes is text
+    print("message on", topic.decode(), payload)  # bytes: not every payload is text
 
 
 try:
     device.run(on_connect, on_message)
 except ConfigError as e:
-    print("stopped:", e)  # a person must mend a file: the REPL is theirs
-# Whatever it is, the application's own mistakes too: a board in the field starts anew.
+    print("stopped:", e)  # a file must be fixed by hand: leave the REPL open
+# Any error, even one of the application's own: a board in the field starts over.
 except Exception as e:
     import time
 
     import machine
 
     sys.print_exception(e)
-    time.sleep(20)  # a crash at every start must not connect more than five times a minute
+    time.sleep(20)  # a crash loop must not exceed the limit of five connects a minute
     machine.reset()
