@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
-from conftest import MAC, PRODUCT_KEY, PRODUCT_SECRET, MakeBoard, product_of
+from boot_helpers import WAITING, boot, secret_of_platform, secret_on_flash
+from conftest import MAC, PRODUCT_KEY, MakeBoard, product_of
 
-from tools.board import Board, BootResult
 from tools.iot_platform import LocalPlatform
 
-CONNECTED = rf"connected as {MAC}"
-MESSAGE = r"message on .*post_reply .*\n"
-WAITING = r"trying again in .*\n"
 REGISTRATION_CODE = [
     f"/lib/aliyun_iot/{name}.mpy"
     for name in ("https", "registration", "registration_mqtt", "urlencode")
 ]
 
 
-def secret_on_flash(board: Board) -> str | None:
-    record = board.read("/device.json")
-    return json.loads(record)["deviceSecret"] if record else None
-
-
-def secret_of_platform(platform: LocalPlatform, name: str = MAC) -> str:
-    return platform.registry.device(PRODUCT_KEY, name).device_secret
-
-
-def boot(board: Board, until: str = MESSAGE) -> BootResult:
-    result = board.boot(until, timeout=20)
-    assert result.ending == "until", result.output
-    return result
-
-
 def kinds(platform: LocalPlatform) -> list[tuple[str, int | None]]:
-    """What happened to identities, as the platform saw it."""
+    """What the platform recorded about identities."""
     return [
         (event.kind, event.code)
         for event in platform.record.events()
@@ -64,7 +45,7 @@ def test_a_later_boot_connects_without_registering_or_writing_flash(
     assert kinds(platform)[before:] == [("connect", 0)]
 
 
-def test_a_later_boot_works_with_the_registration_code_gone_from_flash(
+def test_a_later_boot_works_without_the_registration_code_on_flash(
     make_board: MakeBoard,
 ) -> None:
     board = make_board()
@@ -75,7 +56,7 @@ def test_a_later_boot_works_with_the_registration_code_gone_from_flash(
 
 
 @pytest.mark.parametrize("with_product", [True, False], ids=["product.json", "no product.json"])
-def test_a_unique_certificate_connects_and_never_loads_registration_code(
+def test_a_unique_certificate_connects_without_loading_registration_code(
     platform: LocalPlatform, make_board: MakeBoard, with_product: bool
 ) -> None:
     platform.registry.add_device(PRODUCT_KEY, "SN-0042", device_secret="burned-at-the-factory")
@@ -99,7 +80,7 @@ def test_a_unique_certificate_connects_and_never_loads_registration_code(
     assert kinds(platform) == [("connect", 0), ("activate", None)]
 
 
-def test_the_registration_code_makes_room_again_after_a_first_boot(make_board: MakeBoard) -> None:
+def test_the_registration_code_is_unloaded_after_a_first_boot(make_board: MakeBoard) -> None:
     main = (
         "import sys\nfrom aliyun_iot.device import Device\nDevice.open().connect()\n"
         "print(sorted(m for m in sys.modules if m.startswith('aliyun_iot')))\n"
@@ -140,9 +121,7 @@ def test_a_refusal_says_what_to_do_and_stores_nothing(
     assert platform.record.events("connect") == []
 
 
-def test_refusals_that_the_registry_itself_gives(
-    platform: LocalPlatform, make_board: MakeBoard
-) -> None:
+def test_refusals_by_the_registry(platform: LocalPlatform, make_board: MakeBoard) -> None:
     def refused(**fields: Any) -> str:
         return boot(make_board(product_of(platform, **fields)), WAITING).output
 
@@ -153,7 +132,7 @@ def test_refusals_that_the_registry_itself_gives(
     assert "code 6288" in refused()
 
 
-def test_plain_tcp_is_used_only_when_asked_for_and_says_so(
+def test_plain_tcp_is_used_only_when_configured_and_gives_a_warning(
     platform: LocalPlatform, make_board: MakeBoard
 ) -> None:
     board = make_board(product_of(platform, securemode=3, mqttPort=platform.mqtt_tcp_port))
@@ -175,7 +154,7 @@ def test_plain_tcp_is_used_only_when_asked_for_and_says_so(
         ),
     ],
 )
-def test_the_platforms_own_hosts_are_found_and_verified(
+def test_the_default_hosts_of_the_platform_are_used_and_verified(
     platform: LocalPlatform, make_board: MakeBoard, fields: dict[str, str], host: str
 ) -> None:
     own = {"registerHost": None, "registerPort": None, "mqttHost": None, "mqttPort": None}
@@ -201,7 +180,7 @@ def test_the_application_may_give_a_serial_number_as_device_name(
     ]
 
 
-def test_credentials_serve_any_other_client(
+def test_credentials_work_with_any_other_client(
     platform: LocalPlatform, make_board: MakeBoard
 ) -> None:
     main = (
@@ -214,57 +193,7 @@ def test_credentials_serve_any_other_client(
     assert "in\n" in make_board(product_of(platform, **fields), main=main).boot(timeout=20).output
 
 
-@pytest.mark.parametrize(
-    ("product", "sentence"),
-    [
-        ({}, "product.json: missing (and device.json: missing)"),
-        (b"", "product.json: not JSON, or not UTF-8 (and"),
-        (b"not json", "product.json: not JSON, or not UTF-8 (and"),
-        (b'{"productKey": "a1', "product.json: not JSON, or not UTF-8 (and"),
-        (b"\xff\xfe\x00", "product.json: not JSON, or not UTF-8 (and"),
-        (b"[]", "product.json: expected a JSON object (and"),
-        (b"{}", "product.json: productKey: missing (and"),
-        ({"productKey": PRODUCT_KEY}, "product.json: productSecret: missing (and"),
-        ({"productKey": 12}, "product.json: productKey: expected 1 to 20"),
-        (
-            {"productKey": PRODUCT_KEY, "productSecret": ""},
-            "product.json: productSecret: expected 1 to 64",
-        ),
-        (
-            {"productKey": PRODUCT_KEY, "productSecret": PRODUCT_SECRET, "deviceName": "a b c d"},
-            "product.json: deviceName: expected ",
-        ),
-    ],
-    ids=str,
-)
-def test_bad_input_gives_one_sentence_and_a_usable_repl(
-    make_board: MakeBoard, product: Any, sentence: str
-) -> None:
-    board = make_board(product or b"-")
-    if product == {}:
-        board.write("/product.json", None)
-    elif isinstance(product, bytes):
-        board.write("/product.json", product)
-    result = board.boot(timeout=10, then=["print(6 * 7)"])
-    assert result.ending == "repl"
-    (said,) = [line for line in result.output.splitlines() if line.startswith("stopped:")]
-    assert sentence in said
-    assert result.output.rstrip("> \n").endswith("42")
-
-
-def test_a_registered_board_says_what_is_wrong_with_product_json_and_goes_on(
-    platform: LocalPlatform, make_board: MakeBoard
-) -> None:
-    board = make_board()
-    boot(board)
-    board.write("/product.json", b'{"productKey": "a1ExpAkj9Hi", "mqttHots": "x"}')
-    board.resolve = {"*:443": f"127.0.0.1:{platform.mqtt_tls_port}"}
-    result = boot(board)
-    (said,) = [line for line in result.output.splitlines() if "going on" in line]
-    assert "product.json: mqttHots: no such field" in said
-
-
-def test_umqtts_own_calls_keep_their_meaning_and_the_deadlines(
+def test_the_calls_of_umqtt_keep_their_meaning_and_their_deadlines(
     platform: LocalPlatform, make_board: MakeBoard
 ) -> None:
     main = (
@@ -276,32 +205,3 @@ def test_umqtts_own_calls_keep_their_meaning_and_the_deadlines(
     assert "None\nchecked\nNone\n" in result.output
     (left,) = platform.record.wait_for("disconnect")
     assert left.details["reason"] != "connection lost"
-
-
-@pytest.mark.parametrize(
-    ("record", "reason"),
-    [
-        (b"", "empty"),
-        (b'{"productKey":"a1ExpAkj9Hi","deviceName":"246f28aabbcc","devi', "not JSON"),
-        (
-            {"productKey": PRODUCT_KEY, "deviceName": "246f28000000", "deviceSecret": "x"},
-            "another device's",
-        ),
-        ({"productKey": "a1Another00", "deviceName": MAC, "deviceSecret": "x"}, "another product"),
-        ({"productKey": PRODUCT_KEY, "deviceName": MAC, "deviceSecret": ""}, "deviceSecret"),
-        (
-            {"productKey": PRODUCT_KEY, "deviceName": MAC, "deviceSecret": "x", "check": "0" * 8},
-            "damaged",
-        ),
-    ],
-)
-def test_a_record_that_is_not_whole_or_not_ours_is_absent_and_says_why(
-    platform: LocalPlatform, make_board: MakeBoard, record: Any, reason: str
-) -> None:
-    board = make_board(device=record or None)
-    if record == b"":
-        board.write("/device.json", b"")
-    result = boot(board)
-    (said,) = [line for line in result.output.splitlines() if "is not registered yet" in line]
-    assert reason in said
-    assert secret_on_flash(board) == secret_of_platform(platform)

@@ -1,16 +1,15 @@
-"""The product certificate in NVS: read once, copied to a file, and harmless when it is bad."""
+"""The product certificate in NVS: read once, copied to a file, and reported when it is bad."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+from boot_helpers import MESSAGE
 from conftest import MAC, MakeBoard, product_of
 
 from tools.board import Board
 from tools.iot_platform import LocalPlatform
-
-MESSAGE = r"message on .*post_reply .*\n"
 
 
 def put_in_nvs(board: Board, blob: bytes) -> None:
@@ -30,7 +29,7 @@ def test_a_board_with_its_product_certificate_in_nvs_registers_and_connects(
     assert [event.code for event in platform.record.events("register")] == [200]
 
 
-def test_nvs_that_firmware_erased_costs_nothing_once_it_was_read(
+def test_nvs_is_not_needed_again_once_it_was_read(
     platform: LocalPlatform, make_board: MakeBoard
 ) -> None:
     board = make_board({})
@@ -43,7 +42,7 @@ def test_nvs_that_firmware_erased_costs_nothing_once_it_was_read(
     assert later.flash_operations == 0
 
 
-def test_product_json_is_asked_before_nvs(platform: LocalPlatform, make_board: MakeBoard) -> None:
+def test_product_json_comes_before_nvs(platform: LocalPlatform, make_board: MakeBoard) -> None:
     board = make_board()
     put_in_nvs(board, b'{"productKey":"another"}')
     assert board.boot(MESSAGE, timeout=20).ending == "until"
@@ -58,9 +57,9 @@ def test_product_json_is_asked_before_nvs(platform: LocalPlatform, make_board: M
         (b'{"productKey":"a1Exp', "not JSON, or not UTF-8"),
         (b" " * 2000, "product.json: missing"),
     ],
-    ids=["none", "no text", "torn", "too long"],
+    ids=["none", "not text", "cut off", "too long"],
 )
-def test_nvs_without_a_whole_certificate_is_said_and_not_copied(
+def test_nvs_without_a_whole_certificate_is_reported_and_not_copied(
     make_board: MakeBoard, blob: bytes | None, says: str
 ) -> None:
     board = make_board({})

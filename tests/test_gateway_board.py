@@ -1,104 +1,43 @@
-"""A gateway on the simulated board against the local platform: real TLS, broker, flash."""
+"""A gateway on the simulated board against the local platform: real TLS, broker and flash."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MAC, WIFI
+from gateway_board_helpers import (
+    GATEWAY,
+    SENSOR_KEY,
+    MakeGateway,
+    boot,
+    gateway_boards,
+    known,
+    online,
+    registrations,
+    sensor_platform,
+    sensors,
+    stored,
+)
 
-from tools.board import Board, BootResult, Cut
 from tools.gateway_story import example
-from tools.image import build_image
-from tools.iot_platform import Behaviour, LocalPlatform
-
-GATEWAY = ("a1GatewayKey", MAC)
-SENSOR_KEY = "a1SensorKey"
-SECRET = "gateway-secret"
-HEAD = """\
-from aliyun_iot.device import Device
-from aliyun_iot.gateway import Gateway
-device = Device.open()
-session = device.connect()
-gateway = Gateway(session)
-def names(first, end):
-    return [("a1SensorKey", "sensor-%03d" % n) for n in range(first, end)]
-def tell(key, name, error=None):
-    print(name, error or "online")
-"""
-
-MakeGateway = Callable[[str], Board]
-
-
-def sensors(count: int) -> list[str]:
-    return [f"sensor-{number:03}" for number in range(count)]
+from tools.iot_platform import LocalPlatform
 
 
 @pytest.fixture
 def platform() -> Iterator[LocalPlatform]:
-    with LocalPlatform(behaviour=Behaviour(logins_per_minute=5, connects_per_minute=5)) as running:
-        running.registry.add_product(GATEWAY[0], node_type="gateway")
-        running.registry.add_device(*GATEWAY, device_secret=SECRET)
-        running.registry.add_product(SENSOR_KEY, "sensors-product-secret")
-        running.registry.add_devices(SENSOR_KEY, sensors(100))
+    with sensor_platform() as running:
         yield running
 
 
 @pytest.fixture
 def gateway(platform: LocalPlatform, tmp_path: Path) -> MakeGateway:
-    """A gateway with a certificate of its own; what it runs after `HEAD` is the argument."""
-
-    def make(main: str) -> Board:
-        image = build_image(
-            {
-                "productKey": GATEWAY[0],
-                "mqttHost": "localhost",
-                "mqttPort": platform.mqtt_tls_port,
-                "deviceName": MAC,
-            },
-            device={"productKey": GATEWAY[0], "deviceName": MAC, "deviceSecret": SECRET},
-            wifi=WIFI,
-            main=HEAD + main,
-            roots=[platform.ca_der],
-        )
-        return Board(image, tmp_path / "gateway", mac=MAC, resolve={"*": "127.0.0.1"})
-
-    return make
+    return gateway_boards(platform, tmp_path)
 
 
-def boot(board: Board, until: str = "the end") -> BootResult:
-    result = board.boot(until, timeout=30)
-    assert result.ending == "until", result.output
-    return result
-
-
-def registrations(platform: LocalPlatform) -> list[str | None]:
-    return [e.device_name for e in platform.record.events("register", SENSOR_KEY, code=200)]
-
-
-def online(platform: LocalPlatform) -> list[str]:
-    return sorted(name.device_name for name in platform.subdevices_online(GATEWAY))
-
-
-def stored(board: Board) -> dict[str, str]:
-    found = {}
-    for path in board.files():
-        if path.startswith("/subdevices/"):
-            for place, text in json.loads(board.read(path) or b"{}").items():
-                if place != "check":
-                    found[text.split(" ")[1]] = text.split(" ")[2]
-    return found
-
-
-def known(platform: LocalPlatform, names: list[str]) -> dict[str, str]:
-    return {name: platform.registry.device(SENSOR_KEY, name).device_secret for name in names}
-
-
-def test_the_documented_application_brings_100_online_and_after_a_reboot_without_registering(
+def test_the_documented_application_brings_100_online_and_registers_them_only_once(
     platform: LocalPlatform, gateway: MakeGateway
 ) -> None:
     board = gateway("")
@@ -118,7 +57,7 @@ def test_the_documented_application_brings_100_online_and_after_a_reboot_without
     assert len(platform.record.messages(post)) == 2
 
 
-def test_each_step_by_itself(platform: LocalPlatform, gateway: MakeGateway) -> None:
+def test_each_step_works_by_itself(platform: LocalPlatform, gateway: MakeGateway) -> None:
     board = gateway(
         "gateway.register(names(0, 31), tell)\n"
         "gateway.add_topology(names(0, 31))\n"
@@ -150,7 +89,7 @@ def test_each_step_by_itself(platform: LocalPlatform, gateway: MakeGateway) -> N
     ]
 
 
-def test_a_sub_device_hears_and_speaks_on_its_own_topics(
+def test_a_sub_device_receives_and_sends_on_its_own_topics(
     platform: LocalPlatform, gateway: MakeGateway
 ) -> None:
     board = gateway(
@@ -176,7 +115,7 @@ def test_a_sub_device_hears_and_speaks_on_its_own_topics(
     assert (message.payload, message.device_name) == (b"hello", "sensor-001")
 
 
-def test_notices_of_the_cloud_reach_the_application(
+def test_notices_from_the_platform_reach_the_application(
     platform: LocalPlatform, gateway: MakeGateway
 ) -> None:
     board = gateway(
@@ -214,38 +153,7 @@ def test_a_message_for_a_sub_device_that_is_offline_is_reported(
     assert "notice None None 520 42" in boot(board).output
 
 
-def test_after_a_lost_connection_they_are_logged_in_again(
-    platform: LocalPlatform, gateway: MakeGateway
-) -> None:
-    board = gateway(
-        "from aliyun_iot.errors import NetworkError\n"
-        "gateway.spacing = 500\n"
-        "gateway.bring_online(names(0, 40))\ngateway.logout(names(0, 1))\nprint('ready')\n"
-        "try:\n    gateway.wait(20000)\nexcept NetworkError:\n    pass\n"
-        "device.connect()\nprint(gateway.reconnected(), 'again')\nprint('the end')\n"
-        "gateway.wait(10000)\n"
-    )
-    with board.power_on() as session:
-        assert session.wait("ready", 30) == "until", session.output
-        assert platform.disconnect(*GATEWAY)
-        assert session.wait("the end", 60) == "until", session.output
-        assert "39 again" in session.output
-        assert online(platform) == sensors(40)[1:]
-    assert len(registrations(platform)) == 40
-
-
-def test_a_power_cut_while_certificates_are_stored_loses_no_sub_device(
-    platform: LocalPlatform, gateway: MakeGateway
-) -> None:
-    board = gateway("print(gateway.bring_online(names(0, 40)), 'online')\nprint('the end')\n")
-    for operation in (2, 12, 21, 26):
-        board.boot(timeout=30, power_cut=Cut(operation, "middle"))
-    result = boot(board)
-    assert "40 online" in result.output
-    assert stored(board) == known(platform, sensors(40))
-
-
-def test_one_gateway_takes_a_sub_device_over_with_the_product_secret(
+def test_a_gateway_registers_sub_devices_with_the_product_secret(
     platform: LocalPlatform, gateway: MakeGateway
 ) -> None:
     platform.registry.add_device("a1GatewayKey", "other-gateway")
@@ -263,45 +171,7 @@ def test_one_gateway_takes_a_sub_device_over_with_the_product_secret(
     assert stored(board) == known(platform, sensors(3))
 
 
-def test_a_secret_that_another_registration_replaced_is_renewed(
-    platform: LocalPlatform, gateway: MakeGateway
-) -> None:
-    board = gateway("print(gateway.bring_online(names(0, 4)), 'online')\nprint('the end')\n")
-    boot(board)
-    platform.registry.issue_secret(
-        platform.registry.device(SENSOR_KEY, "sensor-002").identity, True
-    )
-    result = boot(board)
-    assert "4 online" in result.output
-    assert stored(board) == known(platform, sensors(4))
-    assert registrations(platform).count("sensor-002") == 2
-    assert len(registrations(platform)) == 5
-
-
-@pytest.mark.parametrize("lost", ["thing/sub/register", "thing/topo/add", "combine/batch_login"])
-def test_a_lost_reply_only_costs_time(
-    platform: LocalPlatform, gateway: MakeGateway, lost: str
-) -> None:
-    board = gateway(
-        "gateway.timeout = 500\n"
-        "print(gateway.bring_online(names(0, 5)), 'online')\nprint('the end')\n"
-    )
-    seen: list[str] = []
-
-    def edit(topic: str, payload: bytes) -> list[tuple[float, str, bytes]]:
-        if topic.endswith(lost + "_reply") and not seen:
-            seen.append(topic)
-            return [(0.7, topic, payload)]  # late: another request is under way by then
-        return [(0, topic, payload)]
-
-    platform.faults.edit_reply = edit
-    output = boot(board).output
-    assert "5 online" in output
-    assert f"{lost}: no answer in time; asking again" in output
-    assert stored(board) == known(platform, sensors(5))
-
-
-def test_a_topology_of_2000_is_listed_without_being_held_in_memory(
+def test_a_topology_of_2000_is_listed_without_holding_it_in_memory(
     platform: LocalPlatform, gateway: MakeGateway
 ) -> None:
     names: list[Any] = [f"node-{number:05}" for number in range(2000)]
