@@ -49,14 +49,14 @@ def test_the_image_is_the_root_of_the_file_system(tmp_path: Path) -> None:
     assert first_line(output) == "/ ['boot.py', 'build.json', 'data', 'main.py'] ['a.txt']"
 
 
-def test_what_the_board_writes_is_on_the_image(tmp_path: Path) -> None:
+def test_files_that_the_board_writes_are_on_the_image(tmp_path: Path) -> None:
     board = make_board(tmp_path, main="with open('new.txt', 'w') as f: f.write('kept')")
     assert board.boot().ending == "repl"
     assert board.read("/new.txt") == b"kept"
     assert board.files()["/new.txt"] == 4
 
 
-def test_what_the_host_writes_is_seen_by_the_board(tmp_path: Path) -> None:
+def test_the_board_sees_files_that_the_host_writes(tmp_path: Path) -> None:
     board = make_board(tmp_path, main="print(open('/sub/x').read())")
     board.write("/sub/x", b"from the host")
     assert "from the host\n" in board.boot().output
@@ -87,7 +87,7 @@ def test_a_board_that_never_ends_is_cut_off_at_the_timeout(tmp_path: Path) -> No
 FIRMWARE = "print('from flash')"
 
 
-def test_sys_path_is_the_chips(tmp_path: Path) -> None:
+def test_sys_path_is_that_of_the_chip(tmp_path: Path) -> None:
     output = make_board(tmp_path, "import sys; print(sys.path)").boot(r"\n").output
     first, *frozen, last = re.findall(r"'([^']*)'", output)
     assert (first, last) == ("", "/lib")
@@ -160,7 +160,7 @@ def test_unique_id_is_the_mac(tmp_path: Path) -> None:
 
 @needs_own
 def test_the_simulator_takes_little_heap(tmp_path: Path) -> None:
-    """Of a 32-bit chip's: 13 KiB are enough to come as far as boot.py."""
+    """13 KiB of a 32-bit chip's heap are enough to reach boot.py."""
     image = build_image(boot="print('up')", lib=None, roots=[])
     run = Board(image, tmp_path, heap="13wK").boot("up", timeout=10)
     assert run.ending == "until"
@@ -169,7 +169,7 @@ def test_the_simulator_takes_little_heap(tmp_path: Path) -> None:
 
 @needs_own
 def test_frozen_code_takes_no_heap(tmp_path: Path) -> None:
-    """umqtt.simple is 3 kB of bytecode; on the heap are only its objects."""
+    """umqtt.simple is 3 kB of bytecode; only its objects are on the heap."""
     script = (
         "import gc\ngc.collect(); n = gc.mem_alloc()\nimport umqtt.simple\n"
         "gc.collect(); print('took', gc.mem_alloc() - n)"
@@ -236,6 +236,6 @@ def test_the_board_dies_with_its_host(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mac", ["", "246f28aabb", "246f28aabbccdd", "zz6f28aabbcc"])
-def test_a_mac_that_is_none_is_refused(tmp_path: Path, mac: str) -> None:
+def test_a_malformed_mac_is_refused(tmp_path: Path, mac: str) -> None:
     with pytest.raises(ValueError):
         Board(bytes(8192), tmp_path, mac=mac)

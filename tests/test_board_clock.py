@@ -1,4 +1,4 @@
-"""The simulated board's clock is the interpreter's own: TLS believes it too."""
+"""The simulated board's clock is the interpreter's, so TLS uses it too."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_power_on_sets_the_clock_to_2000(tmp_path: Path) -> None:
     assert printed(make_board(tmp_path, script)) == "(2000, 1, 1) True True"
 
 
-def test_the_clock_runs_while_ticks_do_not_jump(tmp_path: Path) -> None:
+def test_setting_the_clock_does_not_change_the_ticks(tmp_path: Path) -> None:
     script = (
         "t, n = time.ticks_ms(), time.time_ns()\n"
         "machine.RTC().datetime((2030, 1, 1, 0, 0, 0, 0, 0)); time.sleep_ms(50)\n"
@@ -68,7 +68,7 @@ def test_ntp_sets_the_clock_to_now(tmp_path: Path) -> None:
     assert abs(int(printed(make_board(tmp_path, script))) - time.time()) < 5
 
 
-def test_ntp_that_is_blocked_times_out(tmp_path: Path) -> None:
+def test_blocked_ntp_times_out(tmp_path: Path) -> None:
     board = make_board(tmp_path, "online(); ntptime.settime()", ntp="blocked")
     assert re.search(r"OSError: \[Errno 1[0-9]+\] ETIMEDOUT", board.boot().output)
 
@@ -78,7 +78,7 @@ def test_ntp_without_wifi_cannot_be_resolved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("moment", ["2055-03-04 05:06:07", "2687749567"])
-def test_ntp_may_lie(tmp_path: Path, moment: str) -> None:
+def test_ntp_can_give_a_wrong_time(tmp_path: Path, moment: str) -> None:
     script = "online(); ntptime.settime(); print(time.gmtime()[:4])"
     board = make_board(tmp_path, script, ntp=f"lies:{moment}")
     assert printed(board) == "(2055, 3, 4, 5)"
@@ -90,7 +90,7 @@ def test_an_unknown_behaviour_of_ntp_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("reset", "year"), [("soft_reset", 2031), ("reset", 2031)])
-def test_the_clock_goes_on_through_resets(tmp_path: Path, reset: str, year: int) -> None:
+def test_the_clock_keeps_running_through_resets(tmp_path: Path, reset: str, year: int) -> None:
     script = (
         "print(time.gmtime()[0])\nif machine.reset_cause() == 1:\n"
         f"  machine.RTC().datetime((2031, 1, 1, 0, 0, 0, 0, 0)); machine.{reset}()"
@@ -99,7 +99,7 @@ def test_the_clock_goes_on_through_resets(tmp_path: Path, reset: str, year: int)
     assert f"\n{year}\n" in run.output
 
 
-def test_the_clock_is_lost_with_the_power(tmp_path: Path) -> None:
+def test_a_power_cut_resets_the_clock(tmp_path: Path) -> None:
     script = "print(time.gmtime()[0])\nmachine.RTC().datetime((2031, 1, 1, 0, 0, 0, 0, 0))"
     board = make_board(tmp_path, script)
     assert printed(board) == "2000"

@@ -54,7 +54,7 @@ def test_piped_ctrl_c_stops_main_py(tmp_path: Path) -> None:
     assert "\nstill here\n" in done.stdout
 
 
-def test_what_the_board_learned_is_kept_from_run_to_run(tmp_path: Path) -> None:
+def test_device_json_is_kept_from_run_to_run(tmp_path: Path) -> None:
     product = tmp_path / "product.json"
     product.write_text(json.dumps({"productKey": "a1ExpAkj9Hi", "productSecret": "s3cret"}))
     place = ("--product", product, "--folder", tmp_path / "b", "--resolve", "*=127.0.0.1:1")
@@ -81,7 +81,7 @@ def test_errors_are_one_clear_line(tmp_path: Path) -> None:
 
 
 def read_until(terminal: int, pattern: str, seconds: float = 20) -> str:
-    """Read the terminal until the pattern shows up; fails after `seconds`."""
+    """Read the terminal until the pattern appears; fail after `seconds`."""
     text = ""
     deadline = time.monotonic() + seconds
     while not re.search(pattern, text):

@@ -1,4 +1,4 @@
-"""The simulated board's flash: power cuts, failing blocks, file systems that are none."""
+"""The simulated board's flash: power cuts, failing blocks, corrupted file systems."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_flash_operations_are_counted(tmp_path: Path) -> None:
     assert run.flash_operations == run.flash.programs + run.flash.erases
 
 
-def test_reads_are_counted_up_to_the_instant_that_the_power_goes(tmp_path: Path) -> None:
+def test_reads_are_counted_until_the_moment_of_the_power_cut(tmp_path: Path) -> None:
     board = make_board(tmp_path, "while True:\n open('record').read()\n print('read')\n input()\n")
     short = board.boot(until="read").flash
     with board.power_on() as session:
@@ -54,7 +54,7 @@ def test_reading_changes_nothing(tmp_path: Path) -> None:
     assert board.flash == before
 
 
-def test_flash_operations_of_a_board_that_is_switched_off_are_counted(tmp_path: Path) -> None:
+def test_flash_operations_are_counted_when_the_board_is_switched_off(tmp_path: Path) -> None:
     board = make_board(tmp_path, STORE + "while True: pass")
     assert board.boot("stored").flash_operations == make_board(tmp_path).boot().flash_operations
 
@@ -76,7 +76,7 @@ def test_a_record_is_old_or_new_after_a_power_cut_at_any_operation(tmp_path: Pat
     assert len(seen) == 2
 
 
-def test_a_cut_before_an_operation_leaves_the_flash_as_it_was(tmp_path: Path) -> None:
+def test_a_cut_before_an_operation_leaves_the_flash_unchanged(tmp_path: Path) -> None:
     board = make_board(tmp_path)
     before = board.flash
     assert board.boot(power_cut=Cut(1, "before")).ending == "power cut"
@@ -88,7 +88,7 @@ def differing(first: bytes, second: bytes) -> list[int]:
 
 
 def test_a_cut_in_the_middle_leaves_half_of_the_bytes(tmp_path: Path) -> None:
-    """Of the first operation that changes more than a few bytes: the record's content."""
+    """Tested on the first operation that changes more than a few bytes: the record's content."""
     image = make_board(tmp_path).flash
     board = make_board(tmp_path)
     flash = {}
@@ -116,7 +116,7 @@ def test_a_cut_that_is_never_reached_changes_nothing(tmp_path: Path) -> None:
     assert board.power_cut is None
 
 
-def test_a_cut_is_used_up_by_one_boot(tmp_path: Path) -> None:
+def test_a_cut_applies_to_one_boot_only(tmp_path: Path) -> None:
     board = make_board(tmp_path)
     board.power_cut = Cut(1)
     assert board.boot().ending == "power cut"
@@ -133,7 +133,7 @@ def test_operations_are_counted_across_a_soft_reset(tmp_path: Path) -> None:
     assert (run.ending, run.resets, run.flash_operations) == ("power cut", 1, total)
 
 
-# --- flash that fails
+# --- failing flash
 
 
 def test_read_only_flash_is_an_error_and_keeps_the_old_record(tmp_path: Path) -> None:

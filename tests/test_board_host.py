@@ -1,4 +1,4 @@
-"""The simulator on the engineer's machine: odd paths, second boards, interpreters, the air."""
+"""The simulator on the engineer's machine: odd paths, second boards, interpreters, radio input."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(
 def test_a_path_with_a_space_and_a_colon_keeps_the_boards_clock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the board, and of the library that gives it a clock: the loader parts paths at both."""
+    """The path of the board and of libfaketime: the loader splits paths at both characters."""
     real = interpreter_module._package_folder
     odd = tmp_path / "my project: the board"
     odd.mkdir()
@@ -64,13 +64,13 @@ def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
     assert Board(image_of("print('up')"), tmp_path / name).boot("up").ending == "until"
 
 
-def test_a_folder_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_folder_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"folder: .*udcff'; expected a name in UTF-8"):
         Board(image_of(""), tmp_path / os.fsdecode(b"\xff"))
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])
-def test_a_serial_port_takes_nobodys_name(tmp_path: Path, kind: str) -> None:
+def test_a_serial_port_link_replaces_no_existing_file(tmp_path: Path, kind: str) -> None:
     name = tmp_path / "port"
     if kind == "file":
         name.write_text("mine")
@@ -86,7 +86,7 @@ def test_a_serial_port_takes_nobodys_name(tmp_path: Path, kind: str) -> None:
     assert name.lstat() == before
 
 
-def test_a_serial_port_takes_the_name_of_an_earlier_one_and_gives_it_back(tmp_path: Path) -> None:
+def test_a_serial_port_link_replaces_an_old_one_and_is_removed_at_the_end(tmp_path: Path) -> None:
     name = tmp_path / "port"
     name.symlink_to("/dev/pts/4711")
     link("/dev/pts/99", name)
@@ -106,17 +106,17 @@ def test_the_command_refuses_a_name_that_is_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["missing/port", "file/port"])
-def test_a_serial_port_without_a_place_names_the_link(tmp_path: Path, where: str) -> None:
+def test_a_serial_port_link_that_cannot_be_made_is_named(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError) as caught:
         link("/dev/pts/99", tmp_path / where)
     assert caught.value.filename == str(tmp_path / where)
 
 
-# --- one board, one place
+# --- one board, one folder
 
 
-def test_a_second_board_under_power_in_one_folder_is_refused(tmp_path: Path) -> None:
+def test_a_second_running_board_in_one_folder_is_refused(tmp_path: Path) -> None:
     board = Board(image_of("print('up')"), tmp_path)
     with board.power_on() as session:
         assert session.wait("up", 10) == "until"
@@ -126,7 +126,7 @@ def test_a_second_board_under_power_in_one_folder_is_refused(tmp_path: Path) -> 
     assert Board(None, tmp_path).boot("up").ending == "until"
 
 
-def test_a_second_command_with_one_mac_against_one_platform_says_so(tmp_path: Path) -> None:
+def test_a_second_command_with_the_same_mac_and_platform_says_so(tmp_path: Path) -> None:
     flash = tmp_path / "flash.img"
     flash.write_bytes(image_of("print('up')"))
     place = ("--image", flash, "--mac", "24:6f:28:00:13:57", "--https-port", "1")
@@ -153,7 +153,7 @@ def test_a_second_command_with_one_mac_against_one_platform_says_so(tmp_path: Pa
         first.communicate()
 
 
-def test_a_second_command_takes_nobodys_serial_port(tmp_path: Path) -> None:
+def test_a_second_command_does_not_take_over_a_serial_port_link(tmp_path: Path) -> None:
     flash = tmp_path / "flash.img"
     flash.write_bytes(image_of(""))
     place = ("--image", flash, "--pty", tmp_path / "port", "--mac", "24:6f:28:00:13:59")
@@ -186,15 +186,17 @@ def program(folder: Path, text: str) -> str:
     return str(path)
 
 
-def test_an_interpreter_finds_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without one libfaketime calls `snprintf`, which an ordinary unix port has of its own."""
+def test_an_interpreter_has_a_home_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without HOME, libfaketime calls `snprintf`, which an ordinary unix port defines itself."""
     monkeypatch.setenv("MICROPYTHON", program(tmp_path, 'echo "home is $HOME"\n'))
     result = Board(image_of(""), tmp_path / "board").boot()
     assert result.output == f"home is {tmp_path / 'board'}\n"
     assert (result.ending, result.died_of) == ("exit", None)
 
 
-def test_an_interpreter_that_dies_of_a_signal_is_reported_as_that(
+def test_the_signal_that_killed_an_interpreter_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MICROPYTHON", program(tmp_path, "kill -SEGV $$\n"))
@@ -206,10 +208,10 @@ def test_an_interpreter_that_dies_of_a_signal_is_reported_as_that(
     assert done.stderr.endswith("error: the interpreter died of SIGSEGV\n")
 
 
-# --- the air
+# --- the networks in range
 
 
-def test_any_network_is_joined_and_the_command_says_so(tmp_path: Path) -> None:
+def test_by_default_any_network_can_be_joined_and_the_command_says_so(tmp_path: Path) -> None:
     (tmp_path / "flash.img").write_bytes(image_of(""))
     done = run("--image", tmp_path / "flash.img", "--folder", tmp_path / "b", typed="1\n")
     assert "any network can be joined" in done.stderr
@@ -233,7 +235,7 @@ JOIN = (
     ],
 )
 @pytest.mark.parametrize("as_file", [True, False])
-def test_the_air_can_be_given(
+def test_the_networks_in_range_can_be_given(
     tmp_path: Path, air: dict[str, object], status: int, as_file: bool
 ) -> None:
     (tmp_path / "flash.img").write_bytes(image_of(JOIN))
@@ -261,13 +263,13 @@ def test_the_air_can_be_given(
         ('{"": "password"}', "an SSID has 1 to 32 bytes"),
     ],
 )
-def test_a_wrong_air_is_one_sentence(text: str, complaint: str) -> None:
+def test_a_wrong_air_option_is_reported_in_one_sentence(text: str, complaint: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse(text)
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_an_air_can_have_several_access_points_of_one_name() -> None:
+def test_several_access_points_can_have_the_same_name() -> None:
     given = parse('{"home": [{"password": "a", "rssi": -80}, {"status": 15}]}')
     assert given == {"home": [AccessPoint("a", rssi=-80), AccessPoint(status=15)]}

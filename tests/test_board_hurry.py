@@ -1,4 +1,4 @@
-"""A board in a hurry sleeps a fraction of the time, and its ticks tell the whole."""
+"""A board with `hurry` sleeps a fraction of the time, but its ticks count all of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ print("wall", time.time() - began[2])
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> dict[str, int]:
+def measured(tmp_path: Path) -> dict[str, int]:
     image = build_image(boot=None, main=MAIN, lib=None, roots=[])
     result = Board(image, tmp_path, hurry=1000).boot("wall .*\n", timeout=10)
     assert result.seconds < 5
@@ -30,10 +30,10 @@ def told(tmp_path: Path) -> dict[str, int]:
     return {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdigit()}
 
 
-def test_the_ticks_count_every_sleep_in_full(told: dict[str, int]) -> None:
-    assert 105_000 <= told["ms"] < 110_000
-    assert 105_007_000 <= told["us"] < 110_000_000
+def test_the_ticks_count_every_sleep_in_full(measured: dict[str, int]) -> None:
+    assert 105_000 <= measured["ms"] < 110_000
+    assert 105_007_000 <= measured["us"] < 110_000_000
 
 
-def test_the_wall_clock_keeps_its_pace(told: dict[str, int]) -> None:
-    assert told["wall"] < 5
+def test_the_wall_clock_keeps_its_pace(measured: dict[str, int]) -> None:
+    assert measured["wall"] < 5

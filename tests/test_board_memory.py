@@ -1,4 +1,4 @@
-"""The simulated board's memory: a heap that grows into what the network lives on, as a chip's.
+"""The simulated board's memory: as on a chip, the heap grows into the network's memory.
 
 Figures: stock firmware 1.25.0 on a chip. "wK" is KiB of a chip, whose words are half as long.
 """
@@ -31,7 +31,7 @@ def free():
     regions = esp32.idf_heap_info(esp32.HEAP_DATA)
     return sum(region[1] for region in regions), max(region[2] for region in regions)
 def hold(wk):
-    '''Keep so many KiB of a chip, in pieces.'''
+    '''Hold this many wK, in pieces.'''
     return [bytearray(2048) for _ in range(wk)]
 """
 
@@ -49,17 +49,17 @@ def run(folder: Path, main: str, heap_sample: int = 0) -> BootResult:
 # --- the Python heap
 
 
-def test_a_board_at_rest_does_not_grow_its_heap(tmp_path: Path) -> None:
+def test_an_idle_board_does_not_grow_its_heap(tmp_path: Path) -> None:
     result = run(tmp_path, "online(); print('up')")
     assert result.output.startswith("up\n")
     assert not result.heap_crossed
 
 
 @pytest.mark.parametrize(("held", "crossed"), [(24, False), (44, False), (54, True), (90, True)])
-def test_the_heap_grows_when_what_lives_does_not_fit_into_64_kib(
+def test_the_heap_grows_when_live_objects_do_not_fit_into_64_kib(
     tmp_path: Path, held: int, crossed: bool
 ) -> None:
-    """A board at rest takes about 10 wK of it."""
+    """An idle board takes about 10 wK of it."""
     result = run(tmp_path, f"h = hold({held}); print('held', len(h))")
     assert f"held {held}\n" in result.output
     assert result.heap_crossed is crossed
@@ -71,7 +71,7 @@ def test_garbage_alone_does_not_grow_the_heap(tmp_path: Path) -> None:
     assert not result.heap_crossed
 
 
-def test_an_allocation_that_finds_no_room_in_one_piece_grows_the_heap(tmp_path: Path) -> None:
+def test_an_allocation_without_a_large_enough_free_block_grows_the_heap(tmp_path: Path) -> None:
     script = (
         "h = hold(40)\nfor i in range(0, 40, 2): h[i] = None\n"
         "big = bytearray(70000)\nprint('got', len(big))"
@@ -81,13 +81,13 @@ def test_an_allocation_that_finds_no_room_in_one_piece_grows_the_heap(tmp_path: 
     assert result.heap_crossed
 
 
-def test_a_heap_that_has_grown_holds_about_twice_as_much_and_no_more(tmp_path: Path) -> None:
+def test_a_grown_heap_holds_about_twice_as_much_and_no_more(tmp_path: Path) -> None:
     assert "held 100\n" in run(tmp_path / "a", "h = hold(100); print('held', len(h))").output
     assert "MemoryError" in run(tmp_path / "b", "h = hold(130)").output
 
 
-def test_the_program_is_not_told(tmp_path: Path) -> None:
-    """`gc.mem_free()` counts what could still be taken, before and after."""
+def test_the_program_cannot_see_the_growth(tmp_path: Path) -> None:
+    """`gc.mem_free()` includes memory that the heap can still grow into."""
     script = (
         "before = gc.mem_free()\nh = hold(54)\nafter = gc.mem_free()\n"
         "print(before - after < 125000, before > 160000)"
@@ -97,7 +97,7 @@ def test_the_program_is_not_told(tmp_path: Path) -> None:
     assert result.heap_crossed
 
 
-def test_the_host_sees_it_while_the_board_runs(tmp_path: Path) -> None:
+def test_the_host_sees_the_growth_while_the_board_runs(tmp_path: Path) -> None:
     script = "print('small')\ninput()\nh = hold(54)\nprint('large')\ninput()"
     with make_board(tmp_path, script).power_on() as session:
         assert session.wait("^small$", 10) == "until"
@@ -107,7 +107,7 @@ def test_the_host_sees_it_while_the_board_runs(tmp_path: Path) -> None:
         assert session.heap_crossed
 
 
-def test_a_reset_gives_the_memory_back_and_the_crossing_is_not_forgotten(tmp_path: Path) -> None:
+def test_a_reset_frees_the_memory_and_the_host_still_reports_the_growth(tmp_path: Path) -> None:
     script = (
         "import machine\nonline(); print('free', free()[0])\n"
         "if machine.reset_cause() == 1: h = hold(54); machine.reset()"
@@ -117,10 +117,10 @@ def test_a_reset_gives_the_memory_back_and_the_crossing_is_not_forgotten(tmp_pat
     assert result.heap_crossed
 
 
-# --- the worst instant
+# --- the peak
 
 
-def test_the_peak_is_what_lived_at_the_worst_instant(tmp_path: Path) -> None:
+def test_the_peak_is_the_most_that_was_ever_live(tmp_path: Path) -> None:
     before = run(tmp_path / "a", "print('up')", heap_sample=1024).heap_peak
     result = run(tmp_path / "b", "h = hold(40)\nh = None\nprint('up')", heap_sample=1024)
     assert result.output.startswith("up\n")
@@ -128,24 +128,24 @@ def test_the_peak_is_what_lived_at_the_worst_instant(tmp_path: Path) -> None:
     assert result.heap_peak_wk == result.heap_peak / 2048
 
 
-def test_garbage_does_not_count_as_peak(tmp_path: Path) -> None:
+def test_garbage_does_not_count_towards_the_peak(tmp_path: Path) -> None:
     before = run(tmp_path / "a", "print('up')", heap_sample=1024).heap_peak
     result = run(tmp_path / "b", "for _ in range(200): hold(1)\nprint('up')", heap_sample=1024)
     assert result.heap_peak - before < 2 * 2048 + 1024
 
 
-def test_without_samples_a_peak_shows_at_the_programs_own_collections(tmp_path: Path) -> None:
+def test_without_sampling_the_peak_is_measured_at_the_programs_collections(tmp_path: Path) -> None:
     result = run(tmp_path, "h = hold(20)\ngc.collect()\nh = None")
     assert result.heap_peak > 20 * 2048
     assert run(tmp_path, "h = hold(20)\nh = None").heap_peak < 20 * 2048
 
 
-# --- what is left to the network
+# --- what is left for the network
 
 
 @pytest.fixture
 def tls_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A TLS server that echoes, each connection in a thread of its own."""
+    """A TLS echo server with a thread for each connection."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("iot.test").configure_cert(context)
 
@@ -155,7 +155,7 @@ def tls_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
                 while data := stream.recv(100):
                     stream.sendall(data)
         except OSError:
-            pass  # a board that was switched off, or had no memory
+            pass  # the board was switched off or out of memory
 
     def accept(listener: socket.socket) -> None:
         while True:
@@ -185,7 +185,7 @@ def connect():
 """
 
 
-def test_the_idf_heap_is_what_the_firmware_shows(tmp_path: Path, tls_port: int) -> None:
+def test_the_idf_heap_has_the_sizes_that_the_firmware_shows(tmp_path: Path, tls_port: int) -> None:
     script = TLS + (
         "said = [free()]\nonline(); said.append(free())\nkept = []\n"
         "for _ in range(3): kept.append(connect()); said.append(free())\n"
@@ -198,12 +198,12 @@ def test_the_idf_heap_is_what_the_firmware_shows(tmp_path: Path, tls_port: int) 
         assert abs(largest - seen) < 0.12 * seen
 
 
-def test_the_idf_heap_comes_in_regions_of_which_the_first_is_full(tmp_path: Path) -> None:
+def test_the_first_region_of_the_idf_heap_is_full(tmp_path: Path) -> None:
     output = run(tmp_path, "print(esp32.idf_heap_info(esp32.HEAP_DATA)[0])").output
     assert output.startswith("(7288, 0, 0, 0)\n")
 
 
-def test_a_fourth_tls_connection_fails_for_want_of_memory(tmp_path: Path, tls_port: int) -> None:
+def test_a_fourth_tls_connection_runs_out_of_memory(tmp_path: Path, tls_port: int) -> None:
     script = TLS + (
         "online(); kept = [connect() for _ in range(3)]\n"
         "try: connect()\nexcept OSError as e: print(e.errno == errno.ENOMEM)\n"
@@ -213,9 +213,7 @@ def test_a_fourth_tls_connection_fails_for_want_of_memory(tmp_path: Path, tls_po
     assert output.startswith("True\nagain\n")
 
 
-def test_a_heap_that_has_grown_leaves_room_for_one_tls_connection(
-    tmp_path: Path, tls_port: int
-) -> None:
+def test_a_grown_heap_leaves_memory_for_one_tls_connection(tmp_path: Path, tls_port: int) -> None:
     script = TLS + (
         "online(); h = hold(54); kept = connect(); print(*free())\n"
         "try: connect()\nexcept OSError as e: print(e.errno == errno.ENOMEM)"
@@ -223,19 +221,19 @@ def test_a_heap_that_has_grown_leaves_room_for_one_tls_connection(
     result = make_board(tmp_path, script, tls_port).boot(timeout=20)
     first, second, *_ = result.output.splitlines()
     total, largest = map(int, first.split())
-    assert 5500 < total < 7000  # a chip: 6.6 kB, 3.3 kB of it in one piece
+    assert 5500 < total < 7000  # on a chip: 6.6 kB, the largest block 3.3 kB
     assert 2500 < largest < 3600
     assert second == "True"
 
 
-def test_a_heap_cannot_grow_into_what_tls_holds(tmp_path: Path, tls_port: int) -> None:
+def test_the_heap_cannot_grow_into_memory_that_tls_holds(tmp_path: Path, tls_port: int) -> None:
     script = TLS + "online(); kept = [connect() for _ in range(3)]\nh = hold(90)"
     result = make_board(tmp_path, script, tls_port).boot(timeout=20)
     assert "MemoryError" in result.output
 
 
-def test_after_the_growth_packets_are_lost(tmp_path: Path, tls_port: int) -> None:
-    """Seen on a chip: 24 ms, and 1,430 ms now and then."""
+def test_packets_are_lost_after_the_growth(tmp_path: Path, tls_port: int) -> None:
+    """Measured on a chip: 24 ms, occasionally 1,430 ms."""
     script = TLS + (
         "online()\ndef rounds(stream):\n    worst = 0\n    for _ in range(8):\n"
         "        t = time.ticks_ms(); stream.write(b'x'); stream.read(1)\n"

@@ -51,7 +51,7 @@ def test_joining_goes_from_idle_through_connecting_to_an_address(tmp_path: Path)
     assert printed(board) == "1000 [1001, 1010] True"
 
 
-def test_an_address_is_there_once_connected(tmp_path: Path) -> None:
+def test_a_connected_board_has_an_address(tmp_path: Path) -> None:
     script = "print(wlan.ifconfig()[0], end=' '); join('home', ''); print(wlan.ifconfig()[0])"
     before, after = printed(make_board(tmp_path, script, {"home": None})).split()
     assert before == "0.0.0.0"
@@ -68,7 +68,7 @@ def test_an_address_is_there_once_connected(tmp_path: Path) -> None:
         ({"home": 202}, 202),
     ],
 )
-def test_failures_to_join_have_the_chips_status(
+def test_a_failure_to_join_has_the_status_of_the_chip(
     tmp_path: Path, wifi: Networks, status: int
 ) -> None:
     board = make_board(tmp_path, "print(join('home', 'password', 0.2)[-1])", wifi)
@@ -76,12 +76,12 @@ def test_failures_to_join_have_the_chips_status(
 
 
 @pytest.mark.parametrize("status", [200, 203, 204])
-def test_other_failures_show_once_the_driver_gave_up(tmp_path: Path, status: int) -> None:
+def test_other_failures_show_once_the_driver_has_given_up(tmp_path: Path, status: int) -> None:
     script = "print(join('home', 'password', 2, reconnects=2)[-1])"
     assert printed(make_board(tmp_path, script, {"home": status})) == str(status)
 
 
-def test_any_network_can_be_joined_unless_told_otherwise(tmp_path: Path) -> None:
+def test_any_network_can_be_joined_by_default(tmp_path: Path) -> None:
     assert printed(make_board(tmp_path, "print(join('x', 'y')[-1])")) == "1010"
 
 
@@ -119,7 +119,7 @@ def test_the_radio_is_down_after_a_hard_reset(tmp_path: Path) -> None:
     assert re.findall("connected (True|False)", run.output) == ["False", "False"]
 
 
-def test_an_access_point_that_vanishes_and_comes_back(tmp_path: Path) -> None:
+def test_the_board_rejoins_an_access_point_that_disappeared(tmp_path: Path) -> None:
     script = (
         "join('home', '')\nprint('up')\nwhile wlan.isconnected(): time.sleep_ms(1)\n"
         "while wlan.status() == 1001: time.sleep_ms(1)\nprint('down', wlan.status())\n"
@@ -149,7 +149,7 @@ def test_a_name_is_unknown_without_wifi(tmp_path: Path) -> None:
     assert printed(make_board(tmp_path, script, {}, {"*": "127.0.0.1"})) == "OSError(-202,)"
 
 
-def test_an_unknown_name_fails_as_with_lwip(tmp_path: Path) -> None:
+def test_an_unknown_name_fails_as_in_lwip(tmp_path: Path) -> None:
     script = LOOKUP + "join('a', 'b'); print(repr(lookup('other.test')))"
     board = make_board(tmp_path, script, resolve={"iot.test": "127.0.0.1"})
     assert printed(board) == "OSError(-202,)"
@@ -157,7 +157,9 @@ def test_an_unknown_name_fails_as_with_lwip(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("module", ["socket", "usocket"])
 @pytest.mark.parametrize("key", ["iot.test", "iot.test:443", "*:443", "*"])
-def test_a_known_name_leads_to_the_tables_address(tmp_path: Path, module: str, key: str) -> None:
+def test_a_known_name_resolves_to_the_address_in_the_table(
+    tmp_path: Path, module: str, key: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         greeter = threading.Thread(target=lambda: server.accept()[0].sendall(b"hello"))
@@ -171,7 +173,7 @@ def test_a_known_name_leads_to_the_tables_address(tmp_path: Path, module: str, k
         greeter.join(5)
 
 
-def test_the_port_is_kept_where_the_table_names_none(tmp_path: Path) -> None:
+def test_the_port_is_kept_when_the_table_gives_none(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         script = (

@@ -1,4 +1,4 @@
-"""The simulated board's REPL, its resets, and what it keeps through them."""
+"""The simulated board's REPL, its resets, and what survives them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_ctrl_c_stops_main_py_and_reaches_the_repl(tmp_path: Path) -> None:
 
 @pytest.mark.skipif("MICROPYTHON" in os.environ, reason="another interpreter raises it at once")
 def test_ctrl_c_comes_between_two_bytecodes_not_within_one(tmp_path: Path) -> None:
-    """As on a chip: what runs in C, littlefs above all, is never left half done."""
+    """As on a chip: C code, littlefs above all, always runs to its end."""
     busy = "x = b'a' * 200000\ny = x[:99999] + b'b'\nprint('busy')\nx.find(y)\nprint('whole')\n"
     with make_board(tmp_path, main=busy + "while True: pass").power_on() as session:
         assert session.wait("busy", timeout=10) == "until"
@@ -86,16 +86,16 @@ def test_ctrl_c_interrupts_a_sleep(tmp_path: Path) -> None:
 def test_ctrl_c_as_main_py_ends_leaves_the_board_alive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The host is slow between finding a program running and interrupting it."""
+    """The host is slow: it sees the program running, and interrupts it only later."""
 
-    class SlowLook(Interpreter):
+    class SlowInterpreter(Interpreter):
         @property
         def executing(self) -> bool:
             found = super().executing
             time.sleep(0.05)
             return found
 
-    monkeypatch.setattr("tools.board.session.Interpreter", SlowLook)
+    monkeypatch.setattr("tools.board.session.Interpreter", SlowInterpreter)
     board = make_board(tmp_path, main="import time\nprint('busy')\ntime.sleep_ms(20)")
     with board.power_on() as session:
         session.wait("busy", timeout=10)
@@ -113,7 +113,7 @@ def test_a_hard_reset_ends_the_power_cycle(tmp_path: Path) -> None:
     assert (run.ending, run.output, run.resets) == ("reset", "now\n", 0)
 
 
-def test_a_board_starts_again_as_often_as_it_is_allowed(tmp_path: Path) -> None:
+def test_a_board_restarts_at_most_max_boots_times(tmp_path: Path) -> None:
     script = "import machine\nprint('cause', machine.reset_cause())\nmachine.reset()"
     run = make_board(tmp_path, script).boot(max_boots=3)
     assert run.ending == "reset"
@@ -129,7 +129,7 @@ print('start', n, machine.reset_cause())
 """
 
 
-def test_soft_reset_starts_boot_py_again(tmp_path: Path) -> None:
+def test_a_soft_reset_runs_boot_py_again(tmp_path: Path) -> None:
     run = make_board(tmp_path, COUNTED, "if n < 2: machine.soft_reset()").boot()
     assert run.ending == "repl"
     assert run.resets == 2
@@ -151,7 +151,7 @@ def test_ctrl_d_at_the_prompt_is_a_soft_reset(tmp_path: Path) -> None:
         assert session.wait("^start 1 5$", timeout=10) == "until"
 
 
-def test_soft_reset_commits_files_that_were_left_open(tmp_path: Path) -> None:
+def test_a_soft_reset_commits_open_files(tmp_path: Path) -> None:
     board = make_board(
         tmp_path, main="f = open('torn', 'w')\nf.write('half')\nraise SystemExit", boot=COUNTED
     )
@@ -159,7 +159,7 @@ def test_soft_reset_commits_files_that_were_left_open(tmp_path: Path) -> None:
     assert board.read("/torn") == b"half"
 
 
-def test_a_hard_reset_loses_files_that_were_left_open(tmp_path: Path) -> None:
+def test_a_hard_reset_loses_the_content_of_open_files(tmp_path: Path) -> None:
     board = make_board(
         tmp_path, main="import machine\nopen('torn', 'w').write('half')\nmachine.reset()"
     )
@@ -178,7 +178,7 @@ def test_a_watchdog_that_is_not_fed_resets_the_chip(tmp_path: Path) -> None:
     assert run.seconds < 10
 
 
-def test_rtc_memory_survives_a_reset_but_not_a_loss_of_power(tmp_path: Path) -> None:
+def test_rtc_memory_survives_a_reset_but_not_a_power_cut(tmp_path: Path) -> None:
     script = (
         "import machine\nm = machine.RTC().memory()\nprint(m)\n"
         "machine.RTC().memory(m + b'x')\nif len(m) < 1: machine.reset()"
@@ -191,7 +191,7 @@ def test_rtc_memory_survives_a_reset_but_not_a_loss_of_power(tmp_path: Path) -> 
 # --- NVS
 
 
-def test_nvs_keeps_what_was_committed(tmp_path: Path) -> None:
+def test_nvs_keeps_only_committed_values(tmp_path: Path) -> None:
     board = make_board(tmp_path)
     first = board.boot(
         then=[

@@ -53,7 +53,7 @@ def test_exec_runs_code_on_the_board(mpremote: Remote) -> None:
     assert mpremote("exec", "import sys; print(sys.platform, 6 * 7)").stdout == "esp32 42\n"
 
 
-def test_an_exception_on_the_board_is_mpremotes_failure(mpremote: Remote) -> None:
+def test_mpremote_fails_when_the_board_raises_an_exception(mpremote: Remote) -> None:
     assert "ZeroDivisionError" in mpremote("exec", "1/0", status=1).stdout
 
 
@@ -84,7 +84,7 @@ def test_mip_installs_a_local_package(mpremote: Remote, tmp_path: Path) -> None:
     )
 
 
-def test_soft_reset_stays_in_the_raw_repl_and_runs_no_main_py(mpremote: Remote) -> None:
+def test_a_soft_reset_stays_in_the_raw_repl_and_does_not_run_main_py(mpremote: Remote) -> None:
     output = mpremote(
         "exec", "x = 1", "soft-reset", "resume", "exec",
         "import machine; print('x' in globals(), machine.reset_cause())",
@@ -99,7 +99,7 @@ def test_the_port_can_be_opened_again_and_again(mpremote: Remote) -> None:
 
 def test_a_hard_reset_starts_main_py_again(mpremote: Remote) -> None:
     mpremote("reset")
-    # Ctrl-C before main.py runs would end the boot, and lead to a soft reset.
+    # Ctrl-C before main.py runs would end the boot and cause a soft reset.
     script = "import machine; print(machine.reset_cause())"
     output = mpremote("resume", "sleep", "1.5", "exec", script).stdout
     assert output == "2\n"

@@ -1,4 +1,4 @@
-"""The simulator at a terminal that cannot show all or is closed, or with an impatient person."""
+"""The simulator with a limited or closed terminal, or an impatient user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tools.board import Board
 from tools.layout import ROOT
 
 
-def test_a_character_that_the_terminal_cannot_show_ends_nothing(tmp_path: Path) -> None:
+def test_a_character_that_the_terminal_cannot_show_is_no_error(tmp_path: Path) -> None:
     missing = tmp_path / "Gerät.json"
     done = run("--product", missing, PYTHONIOENCODING="ascii")
     assert done.returncode == 1
@@ -36,7 +36,7 @@ def test_a_character_that_the_terminal_cannot_show_ends_nothing(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
-def test_a_closed_output_ends_nothing(tmp_path: Path, closed: str) -> None:
+def test_a_closed_output_is_no_error(tmp_path: Path, closed: str) -> None:
     (tmp_path / "flash.img").write_bytes(image_of("print('up')"))
     command = Path(sys.executable).with_name("aliyun-iot")
     done = subprocess.run(
@@ -54,7 +54,7 @@ def test_a_closed_output_ends_nothing(tmp_path: Path, closed: str) -> None:
     assert Board(None, tmp_path / "b").read("/typed") == b""
 
 
-def test_a_closed_input_is_a_keyboard_without_a_person(tmp_path: Path) -> None:
+def test_a_closed_input_does_not_end_the_board(tmp_path: Path) -> None:
     (tmp_path / "flash.img").write_bytes(image_of("print('up')"))
     command = Path(sys.executable).with_name("aliyun-iot")
     process = subprocess.Popen(
@@ -89,10 +89,10 @@ def mentioning(text: str) -> list[str]:
 
 @pytest.mark.parametrize("after", ["", "A ", "First boot"])
 @pytest.mark.parametrize("module", ["tools.story", "tools.gateway_story"])
-def test_make_run_interrupted_says_one_line_and_leaves_nothing(
+def test_an_interrupted_make_run_prints_one_line_and_leaves_nothing(
     tmp_path: Path, module: str, after: str
 ) -> None:
-    """after: what it has said by then; at first it is busy importing."""
+    """after: interrupt it after this output; if empty, while it is still importing."""
     place = tmp_path / "place"
     place.mkdir()
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The simulated board imitates what releases differ in, and what the chip's C library does."""
+"""The simulated board imitates differences between releases, and the chip's C library."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_module_errno_has_the_chips_numbers(tmp_path: Path, name: str, numbe
 
 
 @needs_own
-def test_a_refused_connection_and_silence_have_the_chips_numbers(tmp_path: Path) -> None:
+def test_a_refused_connection_and_a_timeout_have_the_chips_numbers(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         script = (
             "online(); nobody = socket.getaddrinfo('127.0.0.1', 1)[0][-1]\n"
@@ -71,7 +71,7 @@ def test_a_refused_connection_and_silence_have_the_chips_numbers(tmp_path: Path)
 
 
 @needs_own
-def test_a_connection_under_way_has_the_chips_number(tmp_path: Path) -> None:
+def test_a_connection_in_progress_has_the_chips_number(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         script = (
             "online(); s = socket.socket(); s.setblocking(False)\n"
@@ -81,7 +81,7 @@ def test_a_connection_under_way_has_the_chips_number(tmp_path: Path) -> None:
 
 
 @needs_own
-def test_an_error_that_the_program_makes_itself_keeps_its_number(tmp_path: Path) -> None:
+def test_an_oserror_that_the_program_raises_keeps_its_number(tmp_path: Path) -> None:
     script = "def fail(): raise OSError(110)\nprint(error(fail), OSError(113).errno)"
     assert said(tmp_path, script) == "110 113"
 
@@ -90,7 +90,7 @@ def test_an_error_that_the_program_makes_itself_keeps_its_number(tmp_path: Path)
 
 
 @needs_own
-def test_there_is_no_way_out_before_wifi_has_an_address(tmp_path: Path) -> None:
+def test_there_is_no_route_before_wifi_has_an_address(tmp_path: Path) -> None:
     script = (
         "somebody = socket.getaddrinfo('127.0.0.1', 1)[0][-1]\n"
         "print(error(socket.socket().connect, somebody) == errno.EHOSTUNREACH)"
@@ -111,12 +111,12 @@ def test_a_name_has_one_address(tmp_path: Path) -> None:
     assert said(tmp_path, "online(); print(len(socket.getaddrinfo('iot.test', 443)))") == "1"
 
 
-# --- TLS of releases before 1.28 hands errors on with a minus
+# --- TLS before 1.28 passes errors on with a negative number
 
 
 @pytest.fixture
-def mute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A TLS server that says nothing once the handshake is over, or resets when told `reset`."""
+def silent_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A TLS server that is silent after the handshake, or resets the connection on `reset`."""
     import ssl
     import struct
 
@@ -157,14 +157,14 @@ stream = context.wrap_socket(s, server_hostname='iot.test')
     [("1.23.0", -1), ("1.25.0", -1), ("1.27.0", -1), ("1.28.0", 1), ("1.29.0", 1)],
 )
 @pytest.mark.parametrize(("word", "number"), [("quiet", 116), ("reset", 104)])
-def test_tls_hands_on_an_error_as_that_release_does(
-    tmp_path: Path, mute: int, firmware: str, sign: int, word: str, number: int
+def test_tls_passes_an_error_on_as_that_release_does(
+    tmp_path: Path, silent_server: int, firmware: str, sign: int, word: str, number: int
 ) -> None:
     script = TLS + f"stream.write(b'{word}'); print(error(stream.read, 1))"
-    assert said(tmp_path, script, mute, firmware) == str(sign * number)
+    assert said(tmp_path, script, silent_server, firmware) == str(sign * number)
 
 
-# --- JSON of releases before 1.26
+# --- JSON before 1.26
 
 
 def loaded(folder: Path, text: str, firmware: str) -> str:
@@ -193,7 +193,7 @@ def loaded(folder: Path, text: str, firmware: str) -> str:
     ],
 )
 @pytest.mark.parametrize("firmware", ["1.23.0", "1.25.0", "1.26.0"])
-def test_json_that_is_cut_off_is_taken_as_that_release_does(
+def test_truncated_json_is_read_as_in_that_release(
     tmp_path: Path, text: str, old: str, firmware: str
 ) -> None:
     right = "refused" if firmware == "1.26.0" else old
@@ -201,7 +201,7 @@ def test_json_that_is_cut_off_is_taken_as_that_release_does(
 
 
 @pytest.mark.parametrize("firmware", ["1.23.0", "1.28.0"])
-def test_whole_json_is_the_same_in_all(tmp_path: Path, firmware: str) -> None:
+def test_complete_json_is_read_the_same_in_all_releases(tmp_path: Path, firmware: str) -> None:
     assert loaded(tmp_path, ' {"a": [1, {"b": null}]}\n', firmware) == (
         "{'a': [1, {'b': None}]};" * 2
     )

@@ -1,4 +1,4 @@
-"""What bootstrap may answer: lenient in the form, as the C SDK is; strict in the values."""
+"""Answers of bootstrap: any layout is accepted, as in the C SDK, but values are checked."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def answer(host: object = HOST, port: object = "1883", **more: object) -> str:
     return json.dumps({"data": {"host": host, "port": port}, **more})
 
 
-def test_the_form_is_that_of_the_c_sdk(on_device: OnDevice) -> None:
+def test_the_request_form_is_that_of_the_c_sdk(on_device: OnDevice) -> None:
     told = on_device("bootstrap_answers.py", {"form": ["a1ExpAkj9Hi", "unit:1"]})
     assert told == (
         "productKey=a1ExpAkj9Hi&deviceName=unit%3A1&clientId=a1ExpAkj9Hi.unit%3A1&resources=mqtt"
     )
 
 
-def test_host_and_port_count_wherever_they_stand(on_device: OnDevice) -> None:
+def test_host_and_port_are_found_anywhere_in_the_answer(on_device: OnDevice) -> None:
     bodies = [
         GOOD,
         answer(),
@@ -76,7 +76,7 @@ def test_host_and_port_count_wherever_they_stand(on_device: OnDevice) -> None:
         *((200, answer(port=port), "no usable host") for port in (None, True, [1], "9" * 40)),
     ],
 )
-def test_what_is_of_no_use_is_refused(
+def test_an_unusable_answer_is_refused(
     on_device: OnDevice, status: int, body: str, said: str
 ) -> None:
     told = ask(on_device, body, status)
@@ -85,13 +85,13 @@ def test_what_is_of_no_use_is_refused(
     assert "second" not in told["text"]
 
 
-def test_an_answer_cut_at_any_byte_is_not_taken_for_a_shorter_one(on_device: OnDevice) -> None:
+def test_a_truncated_answer_is_never_accepted(on_device: OnDevice) -> None:
     bodies = [GOOD, '{"port":18830,"host":"a.b","port":1}']
     given = {"answers": [], "cut": [[200, body] for body in bodies]}
     assert on_device("bootstrap_answers.py", given) == []
 
 
-def test_hosts(on_device: OnDevice) -> None:
+def test_host_names_are_validated(on_device: OnDevice) -> None:
     hosts = {"a": True, "a.b": True, "192.0.2.1": True, "a_b.c-d": True, "x" * 63: True}
     hosts |= {"x" * 64: False, "a" + ".a" * 64: False, "": False, "a.": False, "ä": False}
     told = on_device("bootstrap_answers.py", {"hosts": list(hosts)})

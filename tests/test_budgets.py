@@ -1,6 +1,6 @@
-"""What the package costs stays within `tools.bench.budgets`, as far as that is the same anywhere.
+"""The package keeps within `tools.bench.budgets`, wherever a cost is the same on any machine.
 
-`make bench` measures all of it and says how far from each limit it is.
+`make bench` measures all costs and shows how far each is from its limit.
 """
 
 from __future__ import annotations
@@ -50,31 +50,31 @@ def check_heap(place: Place, flow: Flow, name: str) -> None:
     assert flow.got_through(result), result.output
 
 
-def test_a_first_boot_gets_through_on_its_heap(place: Place) -> None:
+def test_a_first_boot_works_in_its_heap(place: Place) -> None:
     check_heap(place, place.first_boot(), "heap.first")
 
 
-def test_a_later_boot_gets_through_on_its_heap(place: Place) -> None:
+def test_a_later_boot_works_in_its_heap(place: Place) -> None:
     check_heap(place, place.later_boot(), "heap.later")
 
 
 @needs_own
-def test_a_first_boot_of_a_frozen_package_gets_through_on_its_heap(place: Place) -> None:
+def test_a_first_boot_of_a_frozen_package_works_in_its_heap(place: Place) -> None:
     check_heap(place, place.first_boot(frozen=True), "heap.first.frozen")
 
 
 @needs_own
-def test_a_later_boot_of_a_frozen_package_gets_through_on_its_heap(place: Place) -> None:
+def test_a_later_boot_of_a_frozen_package_works_in_its_heap(place: Place) -> None:
     check_heap(place, place.later_boot(frozen=True), "heap.later.frozen")
 
 
-def test_a_registration_over_mqtt_gets_through_on_its_heap(place: Place) -> None:
+def test_a_registration_over_mqtt_works_in_its_heap(place: Place) -> None:
     check_heap(place, place.first_boot(registration="mqtt"), "heap.mqtt")
 
 
 @needs_own
 @pytest.mark.parametrize(("count", "name"), SUBDEVICES)
-def test_a_gateway_gets_through_on_the_same_heap_whatever_the_number(
+def test_a_gateway_works_in_its_heap_for_any_number_of_sub_devices(
     place: Place, count: int, name: str
 ) -> None:
     flow = place.gateway(count)
@@ -112,14 +112,14 @@ def test_compiled_code_fits(name: str, what: str, optimise: int) -> None:
     assert flash.totals(optimise)[what] <= limit(name)
 
 
-def test_the_parts_of_compiled_code_are_told_apart() -> None:
+def test_the_parts_of_compiled_code_are_counted_separately() -> None:
     text = "a sentence that is too long to be a name"
     without = mpy_parts(compile_source(b"x = None", "m.py"))
     with_text = mpy_parts(compile_source(f"x = {text!r}".encode(), "m.py"))
     with_name = mpy_parts(compile_source(b"rather_long_name = None", "m.py"))
-    # Each with a length and a zero; the name of a module's code is one that every firmware has.
+    # Each has a length and a zero byte; every firmware already has the name of a module's code.
     assert without["names"] == len("m.py") + 2 + len("x") + 2 + 1
-    assert (without["texts"], with_text["texts"]) == (0, len(text) + 3)  # and a tag
+    assert (without["texts"], with_text["texts"]) == (0, len(text) + 3)  # plus a tag
     assert with_name["names"] - without["names"] == len("rather_long_name") - len("x")
 
 
@@ -129,19 +129,19 @@ def test_a_connected_device_holds_little_heap(place: Place) -> None:
     assert held["connected"] <= limit("heap.connected")
 
 
-def test_a_first_boot_reads_the_flash_seldom(place: Place) -> None:
+def test_a_first_boot_reads_little_flash(place: Place) -> None:
     use = place.first_boot().checked().flash
     assert use.reads <= limit("flash.reads.first")
     assert use.bytes_read <= limit("flash.read.first")
 
 
-def test_a_later_boot_reads_the_flash_seldom(place: Place) -> None:
+def test_a_later_boot_reads_little_flash(place: Place) -> None:
     use = place.later_boot().checked().flash
     assert use.reads <= limit("flash.reads.later")
     assert use.bytes_read <= limit("flash.read.later")
 
 
-def test_a_board_whose_identity_was_replaced_often_reads_no_more(place: Place) -> None:
+def test_a_board_whose_identity_was_often_replaced_reads_no_more(place: Place) -> None:
     assert flash.aged(place, (1, 8, 15, 50)).reads <= limit("flash.reads.aged")
 
 
@@ -162,7 +162,7 @@ def test_a_first_boot_sends_few_bytes(first_boot: Total) -> None:
 
 
 def test_a_first_boot_sends_few_tls_records(first_boot: Total) -> None:
-    # At least: a hello, a key exchange, a change of cipher, a finish and a request, twice.
+    # At least twice: hello, key exchange, change of cipher, finish and a request.
     assert 10 <= first_boot.up.records <= limit("wire.records.first")
 
 
@@ -187,7 +187,7 @@ def test_a_message_takes_little_heap(place: Place) -> None:
         assert 0 < ours <= limit(name) * others, (name, ours, others)
 
 
-def test_the_relay_counts_records_of_tls_only(place: Place) -> None:
+def test_the_relay_counts_only_tls_records(place: Place) -> None:
     with Relay(place.platform.mqtt_tcp_port) as relay:
         place.mqtt_port = relay.port
         image = place.image(place.product(securemode=3))
@@ -197,7 +197,7 @@ def test_the_relay_counts_records_of_tls_only(place: Place) -> None:
     assert (total.up.records, total.handshakes) == (0, 0)
 
 
-def test_every_budget_that_can_be_tested_is() -> None:
+def test_every_testable_budget_is_tested() -> None:
     text = Path(__file__).read_text("utf-8")
     tested = {name for name, budget in BUDGETS.items() if budget.tested}
     assert {name for name in BUDGETS if f'"{name}"' in text} == tested

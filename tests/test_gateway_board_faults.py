@@ -1,4 +1,4 @@
-"""A gateway on the simulated board that loses its connection, its power or a secret, or gets a late reply."""
+"""A gateway on the simulated board: lost connections, power cuts, old secrets, late replies."""
 
 from __future__ import annotations
 
