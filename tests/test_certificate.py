@@ -1,4 +1,4 @@
-"""product.json: the DeviceName it gives, and what each mistake in it is answered with."""
+"""product.json: the DeviceName it gives, and the error for each mistake in it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check(on_device: OnDevice, fields: Any) -> Any:
         ({"deviceName": None}, "246f28aabbcc"),
     ],
 )
-def test_the_device_name_is_the_mac_or_what_the_file_says(
+def test_the_device_name_is_the_mac_or_comes_from_the_file(
     on_device: OnDevice, fields: dict[str, Any], name: str
 ) -> None:
     assert check(on_device, PRODUCT | fields) == [name]
@@ -69,7 +69,7 @@ def test_the_device_name_is_the_mac_or_what_the_file_says(
         ({"productsecret": "x"}, "productsecret", "no such field"),
     ],
 )
-def test_a_wrong_field_is_named_with_what_was_expected(
+def test_an_error_names_the_wrong_field_and_what_was_expected(
     on_device: OnDevice, fields: dict[str, Any], field: str, expected: str
 ) -> None:
     got = check(on_device, PRODUCT | fields)

@@ -1,4 +1,4 @@
-"""The package leaves the network its memory: the heap does not grow, see docs/simulator.md."""
+"""The heap does not grow into the network's memory; see docs/simulator.md."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize("held", [0, 26])
-def test_a_device_does_not_cross_with_what_its_application_holds(bench: Bench, held: int) -> None:
-    """held: wK of an application's own, in pieces."""
+def test_the_heap_does_not_grow_while_the_application_holds_memory(
+    bench: Bench, held: int
+) -> None:
+    """held: wK that the application holds, in small objects."""
     main = (
         f"held = [bytearray(2048) for _ in range({held})]\n"
         "from aliyun_iot import device\n"
@@ -35,7 +37,7 @@ def test_a_device_does_not_cross_with_what_its_application_holds(bench: Bench, h
         assert not result.heap_crossed
 
 
-def test_the_worst_instant_of_a_device_leaves_its_application_26_wk(bench: Bench) -> None:
+def test_the_heap_peak_of_a_device_leaves_its_application_26_wk(bench: Bench) -> None:
     board = bench.board(chip_heap=True, heap_sample=1024)
     for _ in ("first boot", "later boot"):
         result = board.boot(CONNECTED, GUARD)

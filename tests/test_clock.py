@@ -1,4 +1,4 @@
-"""The clock that certificates are checked against: NTP that answers, is blocked, or lies."""
+"""The clock for checking certificates, when NTP is right, blocked or wrong."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tools.iot_platform.rules.names import Identity
 
 DAY = 86400
 YEAR = 365 * DAY
-BUILT = 2_000_000_000  # 2033, the clock's floor on these boards: real time stays out of it
-GUARD = 90  # seconds after which it hangs, however busy the host
+BUILT = 2_000_000_000  # 2033: the clock's floor on these boards, so the real time does not matter
+GUARD = 90  # seconds: a boot that takes longer has hung, however busy the host
 WAITING = r"trying again in .*\n"
 NEVER_SET = "the clock was never set: no NTP"
 
@@ -63,7 +63,7 @@ def test_the_clock_is_set_by_ntp(bench: Bench) -> None:
     assert BUILT + 50 * DAY <= board.clock < BUILT + 51 * DAY
 
 
-def test_without_ntp_the_floor_is_the_time_the_image_was_built(bench: Bench) -> None:
+def test_without_ntp_the_clock_starts_when_the_image_was_built(bench: Bench) -> None:
     board = board_of(bench, "blocked")
     assert "clock: no NTP" in said(board)
     assert BUILT <= board.clock < BUILT + DAY
@@ -74,18 +74,18 @@ def test_without_ntp_the_floor_is_the_time_the_image_was_built(bench: Bench) -> 
     [BUILT - DAY, BUILT + 21 * YEAR, 0, 2**32 - 1],
     ids=["before", "decades", "1970", "2106"],
 )
-def test_ntp_that_lies_is_not_believed(bench: Bench, told: int) -> None:
+def test_an_impossible_ntp_time_is_not_believed(bench: Bench, told: int) -> None:
     board = board_of(bench, lies(told))
     assert "NTP tells an impossible time" in said(board)
     assert BUILT <= board.clock < BUILT + DAY
 
 
-def test_an_answer_too_short_for_ntp_is_no_ntp(bench: Bench) -> None:
+def test_a_short_ntp_answer_counts_as_no_ntp(bench: Bench) -> None:
     board = board_of(bench, "short")
     assert "clock: no NTP" in said(board)
 
 
-def test_a_broken_build_json_leaves_the_releases_own_date_as_floor(bench: Bench) -> None:
+def test_with_a_broken_build_json_the_floor_is_the_date_of_the_release(bench: Bench) -> None:
     for content in (b"", b"[]", b'{"time": "soon"}', b'{"time": true}'):
         board = board_of(bench, "blocked", files={"/build.json": content})
         said(board, "is not registered yet")
@@ -93,9 +93,7 @@ def test_a_broken_build_json_leaves_the_releases_own_date_as_floor(bench: Bench)
 
 
 @pytest.mark.parametrize("flow", ["register", "connect"])
-def test_a_verification_that_fails_while_the_clock_was_never_set_says_so(
-    later: Bench, flow: str
-) -> None:
+def test_a_failed_verification_says_if_the_clock_was_never_set(later: Bench, flow: str) -> None:
     device = None
     if flow == "connect":
         (name,) = later.devices(1)
@@ -107,14 +105,14 @@ def test_a_verification_that_fails_while_the_clock_was_never_set_says_so(
     assert NEVER_SET in output
 
 
-def test_a_verification_that_fails_though_the_clock_is_set_does_not_blame_it(
+def test_a_failed_verification_does_not_blame_a_clock_that_is_set(
     later: Bench,
 ) -> None:
     board = board_of(later, lies(BUILT + 50 * DAY))
     assert NEVER_SET not in said(board, WAITING)
 
 
-def test_ntp_is_asked_again_when_it_was_blocked(later: Bench) -> None:
+def test_ntp_is_asked_again_after_it_was_blocked(later: Bench) -> None:
     board = board_of(later, "blocked")
     with board.power_on() as session:
         assert session.wait(WAITING, GUARD) == "until"
@@ -125,9 +123,9 @@ def test_ntp_is_asked_again_when_it_was_blocked(later: Bench) -> None:
 @pytest.mark.parametrize(
     "meanwhile",
     ["", "blocked", lies(BUILT - DAY)],
-    ids=["at once", "blocked first", "a worse lie first"],
+    ids=["at once", "blocked first", "an impossible time first"],
 )
-def test_ntp_is_asked_again_when_what_it_told_may_have_been_a_lie(
+def test_ntp_is_asked_again_when_its_time_may_have_been_wrong(
     later: Bench, meanwhile: str
 ) -> None:
     board = board_of(later, lies(BUILT + 5 * YEAR))
@@ -145,7 +143,7 @@ def test_ntp_is_asked_again_when_what_it_told_may_have_been_a_lie(
     assert BUILT + 200 * DAY <= board.clock < BUILT + 201 * DAY
 
 
-def test_a_clock_that_runs_on_through_a_reset_is_kept(bench: Bench) -> None:
+def test_the_clock_is_kept_through_a_reset(bench: Bench) -> None:
     main = (
         "import machine, aliyun_iot, time\nprint('source', aliyun_iot.time_source)\n"
         "if machine.reset_cause() == machine.PWRON_RESET: machine.reset()\n"
@@ -158,12 +156,14 @@ def test_a_clock_that_runs_on_through_a_reset_is_kept(bench: Bench) -> None:
         assert board.clock >= BUILT + 50 * DAY
 
 
-def test_the_platforms_own_time_sets_a_clock_that_ntp_could_not(bench: Bench) -> None:
+def test_the_time_service_of_the_platform_sets_the_clock_when_ntp_cannot(bench: Bench) -> None:
     main = (
         "import aliyun_iot\nfrom aliyun_iot import device\n"
         "device.run(lambda session: print('source', aliyun_iot.time_source))\n"
     )
-    (name,) = bench.devices(1)  # with a certificate: a registration's Date would be first
+    (name,) = bench.devices(
+        1
+    )  # already registered: the Date of a registration would set the clock first
     secret = bench.secret_of(name)
     device = {"productKey": PRODUCT_KEY, "deviceName": name, "deviceSecret": secret}
     product = bench.product(productSecret=None)
@@ -194,10 +194,10 @@ MALFORMED = [
 ]
 
 
-def test_an_answer_of_the_platform_that_tells_no_time_costs_nothing(
+def test_a_malformed_answer_of_the_time_service_does_no_harm(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The clock stays at the floor, the session goes on."""
+    """The clock stays at the floor, and the session continues."""
     answers = iter(MALFORMED)
 
     def answer(gateways: Gateways, device: Identity, message: object) -> None:
@@ -221,7 +221,7 @@ def test_an_answer_of_the_platform_that_tells_no_time_costs_nothing(
 
 
 def answer_with(bench: Bench, board: Board, date: str) -> None:
-    """Arm an answer to the board's registration that carries this Date."""
+    """Prepare an answer to the board's registration with this Date header."""
     record = bench.platform.registry.device(PRODUCT_KEY, board.mac)
     data = {
         "deviceName": board.mac,
@@ -234,7 +234,7 @@ def answer_with(bench: Bench, board: Board, date: str) -> None:
     )
 
 
-def test_an_authenticated_date_moves_a_clock_that_nobody_set_forward(bench: Bench) -> None:
+def test_an_authenticated_date_moves_an_unset_clock_forward(bench: Bench) -> None:
     board = board_of(bench, "blocked")
     answer_with(bench, board, formatdate(BUILT + 300 * DAY, usegmt=True))
     said(board)
@@ -252,7 +252,7 @@ def test_an_authenticated_date_moves_a_clock_that_nobody_set_forward(bench: Benc
         "",
     ],
 )
-def test_a_date_that_is_wrong_or_backward_is_not_heeded(bench: Bench, date: str) -> None:
+def test_a_wrong_or_earlier_date_is_ignored(bench: Bench, date: str) -> None:
     board = board_of(bench, "blocked")
     answer_with(bench, board, date)
     said(board)

@@ -1,4 +1,4 @@
-"""NTP that lies, does not know the time, or goes on lying."""
+"""NTP that gives a wrong time, once or again and again."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from tools.iot_platform import Certificate, Problem
 
 @pytest.fixture(scope="module")
 def present(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """A platform whose certificate is valid when the image is built and 500 days on."""
+    """A platform whose certificate is valid when the image is built and 500 days longer."""
     valid = Certificate(not_before=moment(BUILT - 100 * DAY), not_after=moment(BUILT + 500 * DAY))
     with Bench(tmp_path_factory.mktemp("present"), certificate=valid) as running:
         yield running
 
 
 @pytest.mark.parametrize("warm", [False, True], ids=["running", "after a reset"])
-def test_a_lie_that_was_believed_is_dropped_for_the_floor_when_there_is_no_ntp(
+def test_without_ntp_the_clock_goes_back_to_the_floor_after_a_wrong_time(
     present: Bench, warm: bool
 ) -> None:
     reset = "import machine\nif machine.reset_cause() == 1: print('reset'); machine.reset()\n"
@@ -46,7 +46,7 @@ def test_a_lie_that_was_believed_is_dropped_for_the_floor_when_there_is_no_ntp(
     assert BUILT <= board.clock < BUILT + DAY
 
 
-def test_an_impostors_expired_certificate_does_not_cost_a_clock_that_is_right(
+def test_an_expired_certificate_of_an_impostor_does_not_reset_a_correct_clock(
     tmp_path: Path,
 ) -> None:
     portal = Certificate(
@@ -64,10 +64,10 @@ def test_an_impostors_expired_certificate_does_not_cost_a_clock_that_is_right(
         assert BUILT + 50 * DAY <= board.clock < BUILT + 51 * DAY
 
 
-# --- an NTP that does not know the time, and one that goes on lying
+# --- an NTP server that does not know the time, and one that is wrong again
 
 ZERO = 2085978496
-"""2036-02-07 06:28:16: what `ntptime` makes of a timestamp of zero, the kiss of death's."""
+"""2036-02-07 06:28:16: how `ntptime` reads a zero timestamp, as in a kiss-of-death packet."""
 EXPIRED = r"has expired; trying again.*\n"
 
 
@@ -76,17 +76,17 @@ EXPIRED = r"has expired; trying again.*\n"
     [
         ZERO,
         ZERO - 3600,
-        ZERO + 3600,  # a router counts from zero when it starts
+        ZERO + 3600,  # a router that counts from zero when it starts
         ZERO + 300 * DAY,
         0,
         946684800,
         -2208988800,
-        ZERO + 2208988800,  # 1970, which `ntptime` takes for the next era
+        ZERO + 2208988800,  # 1970, which `ntptime` reads as part of the next era
         ZERO + 2208988800 + 946684800,
     ],
 )
 @pytest.mark.parametrize("built", [1_796_000_000, BUILT])
-def test_a_time_that_servers_tell_who_do_not_know_it_is_not_believed(
+def test_the_time_of_a_server_that_does_not_know_it_is_not_believed(
     tmp_path: Path, told: int, built: int
 ) -> None:
     valid = Certificate(not_before=moment(built - 100 * DAY), not_after=moment(built + 500 * DAY))
@@ -98,8 +98,8 @@ def test_a_time_that_servers_tell_who_do_not_know_it_is_not_believed(
         assert built <= board.clock < built + DAY
 
 
-def test_when_it_really_is_2036_it_is_believed(bench: Bench) -> None:
-    """By a board whose image was built not long before."""
+def test_in_2036_the_time_is_believed(bench: Bench) -> None:
+    """On a board whose image was built shortly before."""
     board = bench.board(bench.image(built=ZERO - 100 * DAY), ntp=lies(ZERO + 10 * DAY))
     with board.power_on() as session:
         assert session.wait("connected as|trying again", GUARD) == "until", session.output
@@ -107,7 +107,7 @@ def test_when_it_really_is_2036_it_is_believed(bench: Bench) -> None:
     assert board.clock >= ZERO + 10 * DAY
 
 
-def test_a_time_by_which_certificates_had_expired_is_not_believed_again(present: Bench) -> None:
+def test_a_time_that_made_certificates_expire_is_not_believed_again(present: Bench) -> None:
     board = board_of(present, lies(BUILT + 5 * YEAR))
     with board.power_on() as session:
         assert session.wait(CONNECTED, GUARD) == "until", session.output
@@ -116,10 +116,8 @@ def test_a_time_by_which_certificates_had_expired_is_not_believed_again(present:
     assert BUILT <= board.clock < BUILT + DAY
 
 
-def test_ntp_is_believed_once_more_where_the_floor_is_too_early(
-    later: Bench, tmp_path: Path
-) -> None:
-    """An old certificate had expired by the true time; the new one is not valid at the floor."""
+def test_ntp_is_believed_again_when_the_floor_is_too_early(later: Bench, tmp_path: Path) -> None:
+    """The old certificate has expired at the true time; the new one is not valid at the floor."""
     old = Certificate(not_before=moment(BUILT - 100 * DAY), not_after=moment(BUILT + 100 * DAY))
     with Bench(tmp_path, certificate=old) as stale:
         image = stale.image(

@@ -1,4 +1,4 @@
-"""How the commands end: one line on what went wrong, and an exit status."""
+"""How commands end: one line for an error, and an exit status."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def test_the_status_is_what_the_work_returns(capsys: pytest.CaptureFixture[str])
         (OSError(errno.ENOENT, "no such file", "x.bin"), "x.bin: no such file"),
         (OSError("could not open port"), "could not open port"),
     ],
-    ids=["expected", "file", "no file"],
+    ids=["expected", "with a file", "without a file"],
 )
-def test_an_error_is_one_line_and_status_1(
+def test_an_error_prints_one_line_and_gives_status_1(
     capsys: pytest.CaptureFixture[str], error: Exception, said: str
 ) -> None:
     def work() -> int:
@@ -38,7 +38,7 @@ def test_an_error_is_one_line_and_status_1(
     assert capsys.readouterr() == ("", f"error: {said}\n")
 
 
-def test_ctrl_c_is_one_word_and_status_130(
+def test_ctrl_c_prints_one_word_and_gives_status_130(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tools, "_told", False)
@@ -51,7 +51,7 @@ def test_ctrl_c_is_one_word_and_status_130(
     assert capsys.readouterr() == ("", "interrupted\n")
 
 
-def test_a_defect_keeps_its_traceback() -> None:
+def test_an_unexpected_exception_keeps_its_traceback() -> None:
     def work() -> int:
         raise ValueError
 

@@ -28,19 +28,19 @@ class Commands:
         self.database = database
 
     def __call__(self, *words: str | Path, status: int = 0) -> str:
-        """What a command prints on standard output."""
+        """The standard output of a command."""
         out, err = self.run(*words, status=status)
         assert err == ""
         return out
 
     def run(self, *words: str | Path, status: int = 0) -> tuple[str, str]:
-        """What it prints on standard output and on standard error."""
+        """The standard output and standard error of a command."""
         assert main([*map(str, words), "--database", str(self.database)]) == status
         captured = self._capsys.readouterr()
         return captured.out.rstrip("\n"), captured.err.rstrip("\n")
 
     def error(self, *words: str | Path) -> str:
-        """What a command that must fail says."""
+        """The error message of a command that must fail."""
         out, err = self.run(*words, status=1)
         assert out == "" and "Traceback" not in err
         return err.removeprefix("error: ")
@@ -53,12 +53,12 @@ def commands(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Commands:
 
 @pytest.fixture
 def running(commands: Commands, hub: LocalPlatform) -> LocalPlatform:
-    """A platform that the commands find beside their database."""
+    """A platform that the commands find through a file next to their database."""
     Place(hub.console_url).write(commands.database.with_name(NAME))
     return hub
 
 
-def test_from_a_product_to_a_device_that_is_online(
+def test_commands_lead_from_a_new_product_to_an_online_device(
     commands: Commands, running: LocalPlatform, tmp_path: Path
 ) -> None:
     assert commands("product", "add", "a1New").startswith("added a1New ")
@@ -87,7 +87,7 @@ def test_from_a_product_to_a_device_that_is_online(
     assert commands("status").splitlines()[0] == "products          4"
 
 
-def test_faults(commands: Commands, running: LocalPlatform) -> None:
+def test_faults_are_switched_on_and_off(commands: Commands, running: LocalPlatform) -> None:
     commands("device", "add", DEVICE)
     assert commands("fault", "on", DEVICE, "refuse", "--code", "6289", "--times", "always") == (
         f"{DEVICE} refuse, until switched off, code 6289"
@@ -127,7 +127,7 @@ def test_secrets_come_from_files(
     assert commands("device", "secret", "a1Own/unit-1") == "deviceSecret1"
 
 
-def test_answers_as_json(commands: Commands, running: LocalPlatform) -> None:
+def test_output_can_be_json(commands: Commands, running: LocalPlatform) -> None:
     made = json.loads(commands("device", "add", DEVICE, "--json"))
     assert made["identity"] == "never registered"
     assert json.loads(commands("device", "list", "--json"))[0]["deviceName"] == DN
@@ -170,7 +170,7 @@ def test_a_wrong_command_says_why(
         ["fault", "on", DEVICE, "lost", "--times", "-1"],
     ],
 )
-def test_a_command_that_is_none_shows_the_usage(
+def test_an_invalid_command_shows_the_usage(
     commands: Commands, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
@@ -178,7 +178,7 @@ def test_a_command_that_is_none_shows_the_usage(
     assert "usage: " in capsys.readouterr().err
 
 
-def test_what_a_device_wrote_cannot_command_the_terminal(
+def test_text_from_a_device_cannot_control_the_terminal(
     commands: Commands, running: LocalPlatform
 ) -> None:
     running.registry.add_device(PK, DN)
@@ -194,7 +194,7 @@ def test_what_a_device_wrote_cannot_command_the_terminal(
 # While no platform runs
 
 
-def test_without_a_platform_the_database_is_worked_on(commands: Commands) -> None:
+def test_without_a_platform_commands_work_on_the_database(commands: Commands) -> None:
     notice = f"no platform is running: working on {commands.database}"
     assert commands.run("product", "add", PK)[1] == notice
     commands.run("device", "add", DEVICE)
@@ -210,13 +210,13 @@ def test_without_a_platform_the_database_is_worked_on(commands: Commands) -> Non
         assert [e.details["what"] for e in platform.record.events("admin")] == []
 
 
-def test_what_a_killed_platform_left_misleads_nobody(commands: Commands) -> None:
+def test_the_file_of_a_killed_platform_is_ignored(commands: Commands) -> None:
     Place("http://127.0.0.1:1/").write(commands.database.with_name(NAME))
 
     assert "no platform is running" in commands.run("product", "add", PK)[1]
 
 
-def test_a_platform_in_a_process_of_its_own_is_found(
+def test_a_platform_in_another_process_is_found(
     start_platform: type[Running], commands: Commands, tmp_path: Path
 ) -> None:
     folder = ("--certificates", tmp_path)
@@ -239,7 +239,7 @@ def test_a_platform_in_a_process_of_its_own_is_found(
     second.wait_for(f"{DEVICE} .*offline, never registered")
 
 
-def test_a_port_that_is_taken_is_named(start_platform: type[Running]) -> None:
+def test_a_port_in_use_is_named(start_platform: type[Running]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         refused = start_platform("--memory", "--console-port", f"{port}")
@@ -248,7 +248,7 @@ def test_a_port_that_is_taken_is_named(start_platform: type[Running]) -> None:
         assert refused.end() == 2
 
 
-def test_the_ready_line_tells_the_address(start_platform: type[Running]) -> None:
+def test_the_ready_line_gives_the_address(start_platform: type[Running]) -> None:
     with_one = start_platform("--memory", "--json")
     ready = json.loads(with_one.wait_for(r"^\{.*\}$")[0])
     assert ready["console"].startswith("http://127.0.0.1:")
@@ -258,7 +258,7 @@ def test_the_ready_line_tells_the_address(start_platform: type[Running]) -> None
     assert "console: " not in without.output
 
 
-def test_elsewhere_than_on_loopback_it_needs_a_token_file(
+def test_beyond_loopback_the_console_needs_a_token_file(
     start_platform: type[Running], commands: Commands, tmp_path: Path
 ) -> None:
     words = ("--console", "0.0.0.0", "--certificates", tmp_path)
@@ -279,7 +279,7 @@ def test_elsewhere_than_on_loopback_it_needs_a_token_file(
     assert token not in running.output
 
 
-def test_the_product_secret_is_in_no_output_but_the_one_that_shows_it(
+def test_only_the_secret_command_prints_the_product_secret(
     commands: Commands, running: LocalPlatform
 ) -> None:
     shown = [

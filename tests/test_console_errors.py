@@ -1,4 +1,4 @@
-"""What the console's API says of requests that are wrong: the field, and what was expected."""
+"""Errors of the console's API name the wrong field and what was expected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DEVICE = ("devices", PK, DN)
         ('DeviceName\n"aaaa', "not CSV"),
     ],
 )
-def test_a_wrong_list_adds_nothing_and_says_where(
+def test_a_wrong_list_adds_nothing_and_the_error_names_the_line(
     console: ConsoleClient,
     hub: LocalPlatform,
     csv: str,
@@ -157,14 +157,16 @@ def test_a_wrong_query_names_its_field(
 @pytest.mark.parametrize(
     "body", ["{", "[]", "1", "null", '"x"', "{" * 100_000, b"\xff", '{"a": "\\ud800"}', "NaN"]
 )
-def test_a_body_that_is_no_object(console: ConsoleClient, body: str | bytes) -> None:
+def test_a_body_that_is_not_an_object_is_refused(
+    console: ConsoleClient, body: str | bytes
+) -> None:
     answer = console.ask("POST", "/api/devices", body, {"Content-Type": "application/json"})
 
     assert answer.status == 400
     assert answer.json["error"]["message"]
 
 
-def test_a_body_that_is_too_long(console: ConsoleClient) -> None:
+def test_a_body_that_is_too_long_is_refused(console: ConsoleClient) -> None:
     body = json.dumps({"productKey": PK, "csv": "x" * 1_100_000})
     answer = console.ask("POST", "/api/devices/import", body, {"Content-Type": "application/json"})
 

@@ -1,4 +1,4 @@
-"""Fault switches of a device: each does what it says, to this device only, so many times."""
+"""Fault switches: each acts on its device only, and as many times as it says."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def switch(console: ConsoleClient, hub: LocalPlatform) -> Switch:
 
 
 def code(hub: LocalPlatform, name: str = DN) -> int:
-    """Registers; the code of the answer."""
+    """Register; return the code of the answer."""
     return int(post(hub, registration_form(name)).json["code"])
 
 
@@ -45,7 +45,7 @@ def faults(console: ConsoleClient) -> list[str]:
     return [item["fault"] for item in console.get("devices", *DEVICE, "faults")["items"]]
 
 
-def test_the_answer_to_a_registration_is_lost(hub: LocalPlatform, switch: Switch) -> None:
+def test_the_answer_to_a_registration_can_be_lost(hub: LocalPlatform, switch: Switch) -> None:
     switch("lost")
     assert code(hub, OTHER) == 200
     with pytest.raises((http.client.HTTPException, ConnectionError)):
@@ -55,7 +55,7 @@ def test_the_answer_to_a_registration_is_lost(hub: LocalPlatform, switch: Switch
     assert code(hub) == 200
 
 
-def test_the_answer_to_a_request_is_lost(hub: LocalPlatform, switch: Switch) -> None:
+def test_the_answer_to_a_request_can_be_lost(hub: LocalPlatform, switch: Switch) -> None:
     switch("lost")
     topic = f"/sys/{DEVICE}/thing/event/property/post"
     with MqttClient(hub) as client:
@@ -65,8 +65,8 @@ def test_the_answer_to_a_request_is_lost(hub: LocalPlatform, switch: Switch) -> 
         assert json.loads(client.message()[1])["id"] == "2"
 
 
-def test_answers_are_slow(hub: LocalPlatform, switch: Switch) -> None:
-    """Registration, then CONNACK, then a reply; the platform serves others meanwhile."""
+def test_answers_can_be_slow(hub: LocalPlatform, switch: Switch) -> None:
+    """The registration, then the CONNACK, then a reply. The platform serves others meanwhile."""
     switch("slow", seconds=0.3, times=3)
     assert code(hub) == 200
     topic = f"/sys/{DEVICE}/thing/event/property/post"
@@ -97,7 +97,7 @@ def test_a_device_that_does_not_wait_for_a_slow_connack_loses_nothing(
     assert kinds == ["connect", "publish"]
 
 
-def test_a_wrong_certificate_for_its_address(
+def test_an_address_can_get_a_wrong_certificate(
     hub: LocalPlatform, console: ConsoleClient, switch: Switch
 ) -> None:
     switch("certificate", address="127.0.0.1", times=2)
@@ -115,7 +115,9 @@ def test_a_wrong_certificate_for_its_address(
     assert code(hub) == 200
 
 
-def test_it_is_refused_as_busy(hub: LocalPlatform, console: ConsoleClient, switch: Switch) -> None:
+def test_a_device_can_be_refused_as_busy(
+    hub: LocalPlatform, console: ConsoleClient, switch: Switch
+) -> None:
     switch("refuse", times=None)
     assert (code(hub), connect(hub)) == (500, 3)
     assert (code(hub, OTHER), connect(hub)) == (200, 3)
@@ -130,16 +132,16 @@ def test_it_is_refused_as_busy(hub: LocalPlatform, console: ConsoleClient, switc
     ("asked", "registration", "connack"),
     [(6288, 6288, 0), (4, 200, 4), (256, 200, None)],
 )
-def test_it_is_refused_by_a_code(
+def test_a_device_can_be_refused_with_a_code(
     hub: LocalPlatform, switch: Switch, asked: int, registration: int, connack: int | None
 ) -> None:
-    """A CONNACK code leaves registrations alone, a result code connects."""
+    """A CONNACK code does not affect registrations; a result code does not affect connects."""
     switch("refuse", code=asked, times=None)
     assert connect(hub) == connack
     assert code(hub) == registration
 
 
-def test_a_device_that_is_online_is_disconnected_now(
+def test_an_online_device_is_disconnected_at_once(
     hub: LocalPlatform, console: ConsoleClient, switch: Switch
 ) -> None:
     with MqttClient(hub) as client:
@@ -147,7 +149,7 @@ def test_a_device_that_is_online_is_disconnected_now(
         switch("disconnect", times=2)
         assert client.receive() is None
     assert faults(console) == ["disconnect"]
-    with MqttClient(hub) as client:  # and after its next connect
+    with MqttClient(hub) as client:  # and again after its next connect
         assert client.connect_device(*DEVICE, SECRET) == 0
         assert client.receive() is None
     assert faults(console) == []
@@ -157,7 +159,7 @@ def test_a_device_that_is_online_is_disconnected_now(
         hub.record.wait_for("publish")
 
 
-def test_all_faults_in_one_list(console: ConsoleClient, switch: Switch) -> None:
+def test_all_faults_are_in_one_list(console: ConsoleClient, switch: Switch) -> None:
     switch("lost")
     switch("slow", seconds=2.5)
     shown = console.get("faults")

@@ -1,4 +1,4 @@
-"""The console answers its own page on this machine, and nobody else."""
+"""The console answers only its own page, on this machine."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_another_host_is_refused_everywhere(
     path: str,
     host: str,
 ) -> None:
-    """DNS rebinding: a page of another site that now has this address."""
+    """DNS rebinding: a page of another site whose name now resolves to this address."""
     given = {"Host": host.format(port=console.port)}
 
     assert "Host" in refused(console.ask("GET", path, headers=given))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST:{port}"])
-def test_its_own_names_serve(console: ConsoleClient, host: str) -> None:
+def test_its_own_names_are_accepted(console: ConsoleClient, host: str) -> None:
     given = {"Host": host.format(port=console.port)}
 
     assert console.ask("GET", "/api/status", headers=given).status == 200
@@ -73,7 +73,7 @@ def test_its_own_names_serve(console: ConsoleClient, host: str) -> None:
         "",
     ],
 )
-def test_another_origin_changes_and_reads_nothing(
+def test_another_origin_can_change_and_read_nothing(
     console: ConsoleClient,
     hub: LocalPlatform,
     origin: str,
@@ -85,7 +85,7 @@ def test_another_origin_changes_and_reads_nothing(
     assert hub.registry.devices() == []
 
 
-def test_its_own_origin_changes(console: ConsoleClient) -> None:
+def test_its_own_origin_can_make_changes(console: ConsoleClient) -> None:
     given = {"Origin": f"http://127.0.0.1:{console.port}", **JSON}
     good = json.dumps({"productKey": PK, "deviceName": "good"})
 
@@ -93,18 +93,18 @@ def test_its_own_origin_changes(console: ConsoleClient) -> None:
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_a_fetch_of_another_site_is_refused_without_origin_too(
+def test_a_fetch_from_another_site_is_refused_even_without_an_origin(
     console: ConsoleClient,
     site: str,
 ) -> None:
-    """<script src>, <img>: no Origin, but browsers say whose page it was."""
+    """<script src>, <img>: no Origin, but browsers send Sec-Fetch-Site."""
     given = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}
     assert refused(console.ask("GET", "/api/devices", headers=given))
     assert refused(console.ask("GET", "/pages/app.js", headers=given))
 
     given["Sec-Fetch-Mode"] = "navigate"
     assert refused(console.ask("GET", "/api/devices", headers=given))
-    assert console.ask("GET", "/", headers=given).status == 200  # a link leads here
+    assert console.ask("GET", "/", headers=given).status == 200  # a link from another site
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_fetch_of_another_site_is_refused_without_origin_too(
         "application/json-seq",
     ],
 )
-def test_a_change_is_taken_as_json_only(
+def test_a_change_is_accepted_only_as_json(
     console: ConsoleClient,
     hub: LocalPlatform,
     kind: str | None,
@@ -130,11 +130,11 @@ def test_a_change_is_taken_as_json_only(
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
-def test_other_methods_are_not_used(console: ConsoleClient, method: str) -> None:
+def test_other_methods_are_refused(console: ConsoleClient, method: str) -> None:
     assert console.ask(method, "/api/devices", "{}", JSON).status == 405
 
 
-def test_no_header_lets_other_sites_in(console: ConsoleClient) -> None:
+def test_the_headers_keep_other_sites_out(console: ConsoleClient) -> None:
     for path in [*PATHS[:4], "/api/nothing"]:
         headers = {name.lower(): value for name, value in console.ask("GET", path).headers}
         assert not [name for name in headers if name.startswith("access-control-")]
@@ -145,15 +145,15 @@ def test_no_header_lets_other_sites_in(console: ConsoleClient) -> None:
         assert headers["cross-origin-resource-policy"] == "same-origin"
 
 
-def test_nothing_else_of_the_disk_is_served(console: ConsoleClient) -> None:
+def test_no_other_file_is_served(console: ConsoleClient) -> None:
     for path in ("/pages/../server.py", "/pages/%2e%2e/server.py", "/pages/", "//etc/passwd"):
         assert console.ask("GET", path).status == 404
 
 
-# Elsewhere than on loopback
+# Beyond loopback
 
 
-def test_without_a_token_it_listens_nowhere_else() -> None:
+def test_beyond_loopback_it_does_not_start_without_a_token() -> None:
     platform = LocalPlatform(console=ConsoleSettings(host="0.0.0.0"))
 
     with pytest.raises(ValueError, match="needs a token"):
@@ -169,15 +169,15 @@ def open_platform() -> Iterator[LocalPlatform]:
 
 
 @pytest.fixture
-def far(open_platform: LocalPlatform) -> ConsoleClient:
+def remote(open_platform: LocalPlatform) -> ConsoleClient:
     return ConsoleClient(open_platform.console_url, tls_context(open_platform))
 
 
-def test_elsewhere_it_speaks_https_and_asks_for_the_token(far: ConsoleClient) -> None:
-    assert far.url.startswith("https://")
+def test_beyond_loopback_it_uses_https_and_asks_for_the_token(remote: ConsoleClient) -> None:
+    assert remote.url.startswith("https://")
     for path in ("/api/status", "/api/devices", "/api/stream", "/api/nothing"):
-        assert far.ask("GET", path).status == 401
-    assert far.ask("POST", f"/api/products/{PK}/secret", "{}", JSON).status == 401
+        assert remote.ask("GET", path).status == 401
+    assert remote.ask("POST", f"/api/products/{PK}/secret", "{}", JSON).status == 401
     for wrong in (
         "Bearer",
         "Bearer x",
@@ -185,41 +185,41 @@ def test_elsewhere_it_speaks_https_and_asks_for_the_token(far: ConsoleClient) ->
         f"Bearer {TOKEN}x",
         f"Bearer {TOKEN[:-1]}",
     ):
-        assert far.ask("GET", "/api/status", headers={"Authorization": wrong}).status == 401
+        assert remote.ask("GET", "/api/status", headers={"Authorization": wrong}).status == 401
 
     bearer = {"Authorization": f"Bearer {TOKEN}"}
-    assert far.ask("GET", "/api/status", headers=bearer).status == 200
+    assert remote.ask("GET", "/api/status", headers=bearer).status == 200
 
 
-def test_a_login_gets_a_cookie_that_is_not_the_token(far: ConsoleClient) -> None:
-    page = far.ask("GET", "/")
+def test_a_login_gets_a_cookie_that_is_not_the_token(remote: ConsoleClient) -> None:
+    page = remote.ask("GET", "/")
     assert (page.status, dict(page.headers)["Location"]) == (303, "/login")
-    assert far.ask("GET", "/login").status == 200
-    wrong = far.ask("POST", "/api/login", '{"token": "guess"}', JSON)
+    assert remote.ask("GET", "/login").status == 200
+    wrong = remote.ask("POST", "/api/login", '{"token": "guess"}', JSON)
     assert (wrong.status, "token") == (401, wrong.json["error"]["field"])
     assert "Set-Cookie" not in dict(wrong.headers)
 
-    right = far.ask("POST", "/api/login", json.dumps({"token": TOKEN}), JSON)
+    right = remote.ask("POST", "/api/login", json.dumps({"token": TOKEN}), JSON)
     cookie = dict(right.headers)["Set-Cookie"]
     assert TOKEN not in cookie
     assert {"HttpOnly", "SameSite=Strict", "Secure"} <= set(cookie.split("; "))
     given = {"Cookie": cookie.partition(";")[0]}
-    assert far.ask("GET", "/api/status", headers=given).status == 200
-    assert far.ask("GET", "/", headers=given).status == 200
+    assert remote.ask("GET", "/api/status", headers=given).status == 200
+    assert remote.ask("GET", "/", headers=given).status == 200
     given["Cookie"] += "0"
-    assert far.ask("GET", "/api/status", headers=given).status == 401
+    assert remote.ask("GET", "/api/status", headers=given).status == 401
 
 
-def test_elsewhere_it_goes_by_its_addresses_and_names(far: ConsoleClient) -> None:
+def test_beyond_loopback_it_accepts_its_addresses_and_names(remote: ConsoleClient) -> None:
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     for host in ("bench.example", "192.0.2.7", "[2001:db8::1]"):
-        given = {"Host": f"{host}:{far.port}", **bearer}
-        assert far.ask("GET", "/api/status", headers=given).status == 200
-    given = {"Host": f"evil.example:{far.port}", **bearer}
-    assert far.ask("GET", "/api/status", headers=given).status == 403
+        given = {"Host": f"{host}:{remote.port}", **bearer}
+        assert remote.ask("GET", "/api/status", headers=given).status == 200
+    given = {"Host": f"evil.example:{remote.port}", **bearer}
+    assert remote.ask("GET", "/api/status", headers=given).status == 403
 
 
-def test_the_token_is_made_once_and_for_this_user_only(tmp_path: Path) -> None:
+def test_the_token_is_created_once_and_readable_only_by_this_user(tmp_path: Path) -> None:
     path = tmp_path / "token"
     token = token_of(path)
 

@@ -1,4 +1,4 @@
-"""The console's page while things happen: what devices send, secrets, storms, restarts."""
+"""The console's page during events: payloads, secrets, heavy traffic, restarts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ DEVICE = Identity(PK, DN)
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
 
-# What devices send is shown, never run
+# Payloads are shown, never executed
 
 
-def test_payloads_are_text(window: Window, busy: LocalPlatform) -> None:
+def test_payloads_are_shown_as_text(window: Window, busy: LocalPlatform) -> None:
     page = window.open(f"#/device/{PK}/{DN}")
     busy.record.add("publish", DEVICE, 200, payload=EVIL.encode(), topic=f"/a/{EVIL}", size=9)
     busy.record.add("publish", DEVICE, 403, payload=b"\x1b[31m\x00", topic="/b", reason=EVIL)
@@ -38,7 +38,7 @@ def test_payloads_are_text(window: Window, busy: LocalPlatform) -> None:
 # Secrets
 
 
-def test_a_secret_is_masked_until_it_is_asked_for(
+def test_a_secret_is_masked_until_its_button_is_clicked(
     window: Window,
     busy: LocalPlatform,
 ) -> None:
@@ -58,10 +58,10 @@ def test_a_secret_is_masked_until_it_is_asked_for(
     assert PS not in page.content()
 
 
-# Much to show
+# Heavy traffic
 
 
-def test_ten_thousand_devices_and_a_storm(
+def test_the_page_handles_ten_thousand_devices_and_heavy_traffic(
     window: Window,
     busy: LocalPlatform,
 ) -> None:
@@ -88,7 +88,7 @@ def test_ten_thousand_devices_and_a_storm(
     expect(page.locator("#traffic .entry")).to_have_count(1)
 
 
-def test_paused_traffic_stands_still(window: Window, busy: LocalPlatform) -> None:
+def test_paused_traffic_does_not_change(window: Window, busy: LocalPlatform) -> None:
     page = window.open("#/traffic")
     page.get_by_role("button", name="Pause").click()
     expect(page.locator("#traffic [role=status]")).to_have_text("paused")
@@ -99,10 +99,8 @@ def test_paused_traffic_stands_still(window: Window, busy: LocalPlatform) -> Non
     expect(page.locator("#traffic .entry").first).to_contain_text("while paused")
 
 
-def test_a_page_that_nobody_looks_at_gives_its_connection_back(
-    window: Window, busy: LocalPlatform
-) -> None:
-    """Browsers have six for all pages of one address: a seventh page would wait for ever."""
+def test_a_hidden_page_closes_its_connection(window: Window, busy: LocalPlatform) -> None:
+    """Browsers allow six connections to one address: a seventh page would wait forever."""
     show = """(state) => {
       Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
       document.dispatchEvent(new Event("visibilitychange"));
@@ -119,7 +117,7 @@ def test_a_page_that_nobody_looks_at_gives_its_connection_back(
 # Gateways
 
 
-def test_a_gateway_and_its_subdevices(window: Window, busy: LocalPlatform) -> None:
+def test_a_gateway_lists_its_subdevices(window: Window, busy: LocalPlatform) -> None:
     page = window.open(f"#/device/{GATEWAY}/gw-1")
     page.locator(".subdevices").get_by_role("link", name="sensor-1").click()
     expect(page.locator(".facts")).to_contain_text("gw-1")
@@ -132,16 +130,18 @@ def test_a_gateway_and_its_subdevices(window: Window, busy: LocalPlatform) -> No
     assert busy.registry.device(SUB, "sensor-1").deleted
 
 
-def test_an_address_that_leads_to_nothing(window: Window, busy: LocalPlatform) -> None:
+def test_the_address_of_an_unknown_device_shows_an_error(
+    window: Window, busy: LocalPlatform
+) -> None:
     page = window.open(f"#/device/{PK}/nobody")
 
     expect(page.locator(".callout")).to_contain_text(f"no device {PK}/nobody")
 
 
-# The platform ends and comes back; the platform is elsewhere
+# The platform restarts; the platform is beyond loopback
 
 
-def test_a_page_outlives_its_platform(browser: Browser, tmp_path: Path) -> None:
+def test_a_page_reconnects_to_a_restarted_platform(browser: Browser, tmp_path: Path) -> None:
     first = ConsoleSettings()
     with LocalPlatform(database=tmp_path / "db", console=first) as platform:
         platform.registry.add_product(PK, PS)
@@ -157,7 +157,7 @@ def test_a_page_outlives_its_platform(browser: Browser, tmp_path: Path) -> None:
         page.context.close()
 
 
-def test_elsewhere_the_page_asks_for_the_token(browser: Browser) -> None:
+def test_beyond_loopback_the_page_asks_for_the_token(browser: Browser) -> None:
     token = "a token of thirty-two characters"
     settings = ConsoleSettings(host="0.0.0.0", token=token)
     with LocalPlatform(console=settings) as platform:

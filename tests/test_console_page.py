@@ -1,4 +1,4 @@
-"""The console's page in a real browser: keyboard, narrow and dark, much to show, nothing run."""
+"""The console's page in a real browser: keyboard, narrow windows, dark mode, badges."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ NAMELESS = """() => [...document.querySelectorAll("button, a, input, select, tex
     && !e.labels?.length && !e.getAttribute("aria-label")).map((e) => e.outerHTML)"""
 
 
-# By keyboard alone
+# Keyboard only
 
 
 def test_a_device_is_added_by_keyboard(window: Window, hub: LocalPlatform) -> None:
@@ -92,7 +92,7 @@ def settle_empty(page: Page) -> None:
 
 
 def press_until(page: Page, name: str) -> None:
-    """Presses Tab until the element with this name has the focus, which must be visible."""
+    """Press Tab until the element with this name has the focus, which must be visible."""
     said = "(e) => e.getAttribute('aria-label') ?? e.textContent"
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -103,7 +103,7 @@ def press_until(page: Page, name: str) -> None:
     raise AssertionError(f"Tab never led to {name!r}")
 
 
-def test_a_slash_leads_to_the_search(window: Window, busy: LocalPlatform) -> None:
+def test_a_slash_moves_the_focus_to_the_search(window: Window, busy: LocalPlatform) -> None:
     page = window.open()
     settle(page)
     page.keyboard.press("/")
@@ -113,7 +113,7 @@ def test_a_slash_leads_to_the_search(window: Window, busy: LocalPlatform) -> Non
 
 
 def test_the_focus_stays_on_a_switch(window: Window, busy: LocalPlatform) -> None:
-    """What it stands in is made anew with the product's new state."""
+    """Each new state of the product renders the row of the switch again."""
     page = window.open("#/products")
     switch = page.get_by_role("switch", name=f"Dynamic registration of {PK}")
     expect(switch).to_be_checked()
@@ -133,7 +133,7 @@ def test_every_view_can_be_read(
     busy: LocalPlatform,
     scheme: str,
 ) -> None:
-    """At 360 pixels nothing runs out at the side; text stands out; controls have names."""
+    """At 360 pixels nothing overflows; text has enough contrast; controls have names."""
     page = window.open(width=360, height=740, scheme=scheme)
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (dark == "rgb(17, 21, 26)") == (scheme == "dark")
@@ -146,14 +146,14 @@ def test_every_view_can_be_read(
         assert page.evaluate(NAMELESS) == [], view
 
 
-def test_a_tab_is_told_by_its_title(window: Window, busy: LocalPlatform) -> None:
+def test_every_view_has_its_own_title(window: Window, busy: LocalPlatform) -> None:
     page = window.open()
     for view, title in zip(VIEWS, ("Devices", "Products", "Traffic", DN, "gw-1"), strict=True):
         page.goto(window.url + view)
         expect(page).to_have_title(f"{title} – Local IoT Platform")
 
 
-def test_every_state_has_its_word(window: Window, busy: LocalPlatform) -> None:
+def test_every_state_has_its_badge(window: Window, busy: LocalPlatform) -> None:
     page = window.open()
     settle(page)
 
@@ -176,7 +176,9 @@ def test_every_state_has_its_word(window: Window, busy: LocalPlatform) -> None:
     expect(refused).to_contain_text("correct its product.json")
 
 
-def test_a_refused_stranger_is_added_from_the_traffic(window: Window, busy: LocalPlatform) -> None:
+def test_an_unknown_device_can_be_added_from_the_traffic(
+    window: Window, busy: LocalPlatform
+) -> None:
     page = window.open()
     post(busy, registration_form("stranger-1"))
     page.get_by_role("button", name="Add it").click()

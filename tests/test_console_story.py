@@ -1,6 +1,6 @@
-"""The console from the first click to the refusal of a board, in a real browser.
+"""The console in a real browser, from the first click to a refused board.
 
-`make picture` makes the README's picture by this test.
+`make picture` takes the README's picture with this test.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BOOT = 30
 
 @pytest.fixture
 def hub() -> Iterator[LocalPlatform]:
-    """A platform that knows nothing yet."""
+    """A platform without products."""
     with LocalPlatform(console=ConsoleSettings()) as running:
         yield running
 
@@ -75,7 +75,7 @@ def row(page: Page, name: str) -> Locator:
     return page.locator("tr", has=page.get_by_role("link", name=name, exact=True))
 
 
-def test_story(
+def test_the_story_from_an_empty_platform_to_a_refused_board(
     hub: LocalPlatform,
     window: Window,
     request: pytest.FixtureRequest,
@@ -86,7 +86,7 @@ def test_story(
     add_product(page)
     add_devices(page)
 
-    # Each answer comes a little late, so that there is time to see every state.
+    # Each answer is delayed a little, so that every state can be seen.
     page.get_by_role("link", name=FIRST, exact=True).click()
     expect(page.locator(".steps [aria-current]")).to_have_text("Pre-registered (reached)")
     slow = page.locator("[data-fault=slow]")

@@ -1,4 +1,4 @@
-"""Traffic: what happened, with payloads and advice, filtered, bounded, and live."""
+"""Traffic: events with payloads and advice, filtered, bounded and live."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def device(hub: LocalPlatform) -> Identity:
     return hub.registry.add_device(PK, DN, "itsOwnSecret").identity
 
 
-def test_messages_in_both_directions_with_topic_and_payload(
+def test_messages_in_both_directions_show_topic_and_payload(
     console: ConsoleClient, hub: LocalPlatform, device: Identity
 ) -> None:
     with MqttClient(hub) as client:
@@ -37,7 +37,7 @@ def test_messages_in_both_directions_with_topic_and_payload(
     assert found["deliver"]["payload"]["text"] == "\u706f"
 
 
-def test_refusals_carry_the_reason_and_what_to_do(
+def test_refusals_show_the_reason_and_what_to_do(
     console: ConsoleClient, hub: LocalPlatform
 ) -> None:
     post(hub, registration_form("nobody"))
@@ -52,7 +52,7 @@ def test_refusals_carry_the_reason_and_what_to_do(
         assert event["details"]["peer"].startswith("127.0.0.1:")
 
 
-def test_a_client_that_trusts_another_root_is_seen(
+def test_a_client_that_trusts_another_root_is_shown(
     console: ConsoleClient, hub: LocalPlatform
 ) -> None:
     import socket
@@ -86,7 +86,7 @@ def test_pages_go_back_in_time(console: ConsoleClient, hub: LocalPlatform) -> No
     assert not second["more"]
 
 
-def test_only_the_last_are_kept_of_all_and_of_each_device() -> None:
+def test_only_the_latest_entries_are_kept_in_all_and_for_each_device() -> None:
     traffic = Traffic(keep=10)
     devices = [Identity(PK, f"unit{n}") for n in range(3)]
     for number in range(100):
@@ -104,7 +104,7 @@ def test_only_the_last_are_kept_of_all_and_of_each_device() -> None:
 # The live stream
 
 
-def test_news_reach_an_open_page(console: ConsoleClient, hub: LocalPlatform) -> None:
+def test_an_event_reaches_an_open_page(console: ConsoleClient, hub: LocalPlatform) -> None:
     with console.stream() as messages:
         assert next(messages)[0] == "hello"
         post(hub, registration_form("nobody"))
@@ -115,7 +115,7 @@ def test_news_reach_an_open_page(console: ConsoleClient, hub: LocalPlatform) -> 
     assert value["devices"] == [f"{PK}/nobody"]
 
 
-def test_a_storm_is_told_in_few_messages(console: ConsoleClient, hub: LocalPlatform) -> None:
+def test_heavy_traffic_is_sent_in_few_messages(console: ConsoleClient, hub: LocalPlatform) -> None:
     with console.stream() as messages:
         next(messages)
         for number in range(5_000):
@@ -132,7 +132,7 @@ def test_a_storm_is_told_in_few_messages(console: ConsoleClient, hub: LocalPlatf
     assert count < 50
 
 
-def test_a_page_that_lost_the_connection_is_told_what_came_since(
+def test_a_page_that_reconnects_gets_the_events_it_missed(
     console: ConsoleClient, hub: LocalPlatform
 ) -> None:
     with console.stream() as messages:
@@ -142,11 +142,11 @@ def test_a_page_that_lost_the_connection_is_told_what_came_since(
     with console.stream(last_id) as messages:
         next(messages)
         assert next(messages)[2]["entries"][0]["details"] == {"what": "meanwhile"}
-    with console.stream("another-7") as messages:  # of an earlier run: begins anew
+    with console.stream("another-7") as messages:  # an id of an earlier run: start again
         assert next(messages)[2]["lastEvent"] == 1
 
 
-def test_more_pages_than_it_serves_are_refused(console: ConsoleClient) -> None:
+def test_a_33rd_open_page_is_refused(console: ConsoleClient) -> None:
     from contextlib import ExitStack
 
     with ExitStack() as pages:
@@ -180,7 +180,7 @@ def test_secrets_in_payloads_are_masked(payload: bytes, shown: str) -> None:
 
 
 @pytest.mark.parametrize("before", [b"text ", b"\xff\x00"])
-def test_a_known_secret_is_masked_wherever_it_stands(before: bytes) -> None:
+def test_a_known_secret_is_masked_anywhere_in_the_text(before: bytes) -> None:
     secret = "itsOwnSecret"
     whole = before + secret.encode() + b" and " + secret.encode()
     for length in range(1, len(whole) + 1):
@@ -198,18 +198,18 @@ def test_a_long_payload_is_cut_between_characters() -> None:
 
 
 @pytest.mark.parametrize("payload", [b"\xff\x00", b"a\x00b", b"\x1b[31m"])
-def test_what_is_no_text_is_shown_in_hex(payload: bytes) -> None:
+def test_a_binary_payload_is_shown_in_hex(payload: bytes) -> None:
     assert payload_json(payload, len(payload))["hex"] == payload.hex(" ")
 
 
-def test_masking_takes_time_in_proportion() -> None:
-    """Patterns that look back may take for ever over a text made for it."""
+def test_masking_takes_linear_time() -> None:
+    """A backtracking pattern could take forever on such input."""
     mask_members('"sign":"' + "\\" * 100_000)
     mask_members("\\" * 100_000)
     mask_members('"sign"' + " " * 100_000)
 
 
-def test_the_registration_over_mqtt_is_shown_without_the_secret(
+def test_a_registration_over_mqtt_is_shown_without_the_secret(
     console: ConsoleClient, hub: LocalPlatform, device: Identity
 ) -> None:
     answer = {"deviceSecret": "aNewSecret0123456789", "productKey": PK, "deviceName": DN}
