@@ -26,7 +26,7 @@ def _texts(svg: str) -> list[str]:
     return ["".join(node.itertext()).strip() for node in ET.fromstring(svg).iter(f"{SVG}text")]
 
 
-def test_lines_carry_their_title_axes_and_names_as_text() -> None:
+def test_a_line_chart_has_its_title_axes_and_names_as_text() -> None:
     assert {"Boards <come> online", "boards", "seconds", "all", "one", "100"} <= set(
         _texts(_lines())
     )
@@ -37,12 +37,12 @@ def test_a_linear_y_axis_begins_at_zero() -> None:
     assert "0" in _texts(charts.lines("Heap", "sub-devices", "wK", level, log_up=False))
 
 
-def test_bars_carry_their_values_and_units() -> None:
+def test_a_bar_chart_has_its_values_and_units() -> None:
     texts = _texts(_bars())
     assert {"first boot", "later", "naive", "1,340 wK", "19.2 wK", "19.7 wK"} <= set(texts)
     assert texts.count("this package") == 2
 
 
 @pytest.mark.parametrize("draw", [_lines, _bars])
-def test_a_chart_of_the_same_data_is_the_same_file(draw: Callable[[], str]) -> None:
+def test_the_same_data_gives_the_same_file(draw: Callable[[], str]) -> None:
     assert draw() == draw()

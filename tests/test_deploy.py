@@ -1,4 +1,4 @@
-"""`make deploy` and its companions, with real mpremote on a serial line to a board."""
+"""`make deploy` and the related commands, with the real mpremote on a serial line to a board."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def deploy(port: str, *arguments: str | Path) -> tuple[int, str]:
     return run.status, run.output
 
 
-def test_a_blank_board_gets_the_package_its_files_and_connects(
+def test_a_blank_board_gets_the_package_and_its_files_and_connects(
     platform: LocalPlatform, tmp_path: Path
 ) -> None:
     product, wifi, root = tmp_path / "p.json", tmp_path / "w.json", tmp_path / "own.der"
@@ -60,7 +60,7 @@ def test_a_blank_board_gets_the_package_its_files_and_connects(
     secret = platform.registry.device(PRODUCT_KEY, MAC).device_secret
     for hidden in (PRODUCT_SECRET, WIFI["password"], secret):
         assert hidden not in run.output
-    # Copied file by file, the folders' logs are longer than in an image.
+    # After a copy file by file, the logs of the folders are longer than in an image.
     assert board.boot(f"connected as {MAC}").flash.reads <= BUDGETS["flash.reads.deployed"].limit
 
 
@@ -78,7 +78,7 @@ def test_a_second_deployment_copies_only_what_changed(plug_in: PlugIn, tmp_path:
     assert "0 files copied" in output
 
 
-def test_stale_files_go_and_the_identity_stays(plug_in: PlugIn, tmp_path: Path) -> None:
+def test_stale_files_are_removed_and_the_identity_is_kept(plug_in: PlugIn, tmp_path: Path) -> None:
     main = tmp_path / "main.py"
     main.write_bytes(MAIN)
     stale = {
@@ -102,7 +102,7 @@ def test_monitor_follows_the_log_and_leaves_the_board_running(plug_in: PlugIn) -
         {"/main.py": b"import time\nn = 0\nwhile 1:\n print('t', n)\n n += 1\n time.sleep(.05)\n"}
     )
     if board.simulated is None:
-        pytest.skip("a real board runs no main.py after its files were laid out")
+        pytest.skip("a real board does not run main.py after its files were written")
     with board.unplugged_later() as now:
         run = run_tool(
             "tools.deploy", "monitor", "--port", board.port, "--wait", "0", watch=now, until="5\n"
@@ -129,7 +129,7 @@ def test_identity_shows_what_the_board_holds_with_secrets_masked(plug_in: PlugIn
     ("content", "state"),
     [(b"", "empty"), (DEVICE[:40], "not JSON"), (DEVICE.replace(b"42", b"43"), "damaged")],
 )
-def test_identity_says_what_is_the_matter_with_a_torn_record(
+def test_identity_says_what_is_wrong_with_a_damaged_record(
     plug_in: PlugIn, content: bytes, state: str
 ) -> None:
     board = plug_in({"/device.json": content})
@@ -147,7 +147,7 @@ def test_erase_identity_asks_first(plug_in: PlugIn) -> None:
     assert board.read("/device.json") == DEVICE
 
 
-def test_erase_identity_removes_the_record_and_its_successor(plug_in: PlugIn) -> None:
+def test_erase_identity_removes_the_record_and_its_new_version(plug_in: PlugIn) -> None:
     board = plug_in({"/device.json": DEVICE, "/device.json.new": DEVICE, "/product.json": PRODUCT})
     run = run_tool("tools.deploy", "erase-identity", "--port", board.port, typed="y\n")
     assert run.status == 0, run.output
@@ -162,10 +162,10 @@ def test_erase_identity_of_a_board_without_one_changes_nothing(plug_in: PlugIn) 
     assert "holds no identity" in run.output
 
 
-def test_a_file_whose_text_is_a_secret_never_becomes_an_argument(
+def test_the_content_of_a_secret_file_is_never_an_argument(
     plug_in: PlugIn, tmp_path: Path
 ) -> None:
-    """Arguments of every process that the deployment starts, as the kernel shows them to all."""
+    """The arguments of a process are visible to every user."""
     product = tmp_path / "p.json"
     product.write_bytes(PRODUCT)
     main = tmp_path / "main.py"
@@ -205,7 +205,7 @@ def test_two_boards_are_listed_and_none_is_chosen(tmp_path: Path) -> None:
     assert "PORT=" in run.output
 
 
-def test_two_boards_with_one_serial_number_are_told_apart_by_port(
+def test_two_boards_with_the_same_serial_number_are_distinguished_by_port(
     plug_in: PlugIn, tmp_path: Path
 ) -> None:
     first = plug_in({"/device.json": DEVICE})
@@ -233,7 +233,7 @@ def test_the_only_board_needs_no_port(plug_in: PlugIn, tmp_path: Path) -> None:
     assert "registered as SN-0042" in run.output
 
 
-def test_the_digest_that_decides_is_that_of_the_flash(plug_in: PlugIn) -> None:
+def test_the_board_state_has_the_digest_of_each_file_on_the_flash(plug_in: PlugIn) -> None:
     from tools.deploy import Mpremote, read_state
 
     board = plug_in({"/main.py": MAIN})

@@ -1,4 +1,4 @@
-"""One way to all commands: .venv/bin/aliyun-iot from any folder, and make, thin over it."""
+"""All commands: .venv/bin/aliyun-iot from any folder, and the make targets that call it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_command_works_from_any_folder_and_through_a_link(tmp_path: Path) ->
         assert done.stdout == f"aliyun-iot {package_version()}\n", done.stderr
 
 
-def test_a_module_of_that_name_in_the_folder_is_not_taken_for_ours(tmp_path: Path) -> None:
+def test_a_module_of_the_same_name_in_the_folder_is_not_imported(tmp_path: Path) -> None:
     for name in ("tools.py", "mpremote.py"):
         (tmp_path / name).write_text("raise SystemExit('the wrong one')\n")
     done = call(COMMAND, "identity", "--port", "id:0001", cwd=tmp_path)
@@ -54,21 +54,21 @@ def test_a_module_of_that_name_in_the_folder_is_not_taken_for_ours(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_is_listed_and_has_its_help(name: str) -> None:
+def test_every_command_is_listed_and_has_help(name: str) -> None:
     assert re.search(rf"^  {name} ", call(COMMAND).stdout, re.MULTILINE)
     done = call(COMMAND, name, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert "usage:" in done.stdout
 
 
-def test_an_unknown_command_is_a_sentence() -> None:
+def test_an_unknown_command_is_reported_in_one_sentence() -> None:
     done = call(COMMAND, "deplo")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: deplo: no such command; aliyun-iot --help lists them\n"
 
 
 @pytest.mark.parametrize("words", [["fish"], []])
-def test_a_shell_that_it_cannot_serve_is_said_so(words: list[str]) -> None:
+def test_completion_refuses_an_unsupported_shell(words: list[str]) -> None:
     done = call(COMMAND, "completion", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: completion: which shell? Expected bash or zsh\n"
@@ -77,7 +77,7 @@ def test_a_shell_that_it_cannot_serve_is_said_so(words: list[str]) -> None:
 @pytest.mark.parametrize(
     "words", ["platform --list-behaviour", "deploy --help", "completion bash", "--help"]
 )
-def test_a_reader_that_leaves_early_is_no_error(words: str) -> None:
+def test_a_closed_pipe_is_no_error(words: str) -> None:
     done = call("bash", "-c", f"set -o pipefail; '{COMMAND}' {words} | :")
     assert done.stderr == ""
 
@@ -94,7 +94,7 @@ def test_the_usage_names_the_command_that_was_typed(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("word", ["nonsense", "devices"])
-def test_a_word_that_is_no_command_of_the_platform_is_named(word: str) -> None:
+def test_an_unknown_platform_command_is_named(word: str) -> None:
     done = call(COMMAND, "platform", word)
     assert done.stderr.endswith(
         f"{word}: no such command; expected status, product, device, publish, fault or events\n"
@@ -149,7 +149,7 @@ def test_every_option_is_a_variable_and_make_help_lists_it(name: str) -> None:
         (["NO_FOLLOW=0", "PRODUCT=", "PYTHON=python3.12"], []),
     ],
 )
-def test_what_is_given_to_make_becomes_options(given: list[str], words: list[str]) -> None:
+def test_make_variables_become_options(given: list[str], words: list[str]) -> None:
     assert options_of(deploy_parser(), "deploy", given) == words
 
 
@@ -159,14 +159,14 @@ def test_ports_and_the_list_are_variables_too() -> None:
     assert options_of(provision_parser(), "provision", given) == words
 
 
-def test_a_misspelt_variable_is_not_passed_over() -> None:
+def test_a_misspelt_variable_is_refused() -> None:
     with pytest.raises(
         VariableError, match="PRODUCTS: make deploy has no such variable; did you mean P"
     ):
         options_of(deploy_parser(), "deploy", ["PRODUCTS=p.json"])
 
 
-def test_make_passes_values_with_blanks_on(tmp_path: Path) -> None:
+def test_make_passes_on_values_with_spaces(tmp_path: Path) -> None:
     done = call("make", "deploy", f"MAIN={tmp_path}/my app.py")
     assert f"{tmp_path}/my app.py: No such file" in done.stderr
 
@@ -180,7 +180,7 @@ def test_make_passes_values_with_blanks_on(tmp_path: Path) -> None:
         (["provision", "CSV="], "which units?"),
     ],
 )
-def test_what_is_missing_is_asked_for(words: list[str], says: str) -> None:
+def test_a_missing_argument_is_asked_for(words: list[str], says: str) -> None:
     done = call("make", *words)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {says}")
@@ -201,7 +201,7 @@ def pages() -> list[Path]:
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
-def test_the_pages_name_commands_that_work_as_printed(page: Path) -> None:
+def test_the_commands_in_the_documents_work_as_printed(page: Path) -> None:
     text = page.read_text("utf-8")
     text = re.sub(r"<!-- .*? -->", "", text)
     assert not re.search(r"(?<!bin/)python -m tools", text), "fails outside the environment"

@@ -1,4 +1,4 @@
-"""Deployments that go wrong: what is said, and what the board holds afterwards."""
+"""Failed deployments: the message, and what the board holds afterwards."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OLD = b"of an older release, but whole"
 
 
 def old_package() -> dict[str, bytes]:
-    """A board with an older release: every module differs from today's."""
+    """The files of an older release: every module differs from the current one."""
     return {path: OLD + path.encode() for path in image_files(roots=[]) if path != "/build.json"}
 
 
@@ -55,7 +55,7 @@ def test_a_board_unplugged_in_the_middle_of_a_copy_still_holds_the_old_release(
     assert not [path for path in again.files() if path.endswith(".part")]
 
 
-def test_a_full_file_system_is_said_before_anything_is_written(plug_in: PlugIn) -> None:
+def test_a_full_file_system_is_reported_before_anything_is_written(plug_in: PlugIn) -> None:
     filler = os.urandom(2 * 1024 * 1024 - 22 * 4096)
     board = plug_in({**old_package(), "/data.bin": filler})
     run = run_tool("tools.deploy", "--port", board.port, "--no-follow")
@@ -65,7 +65,7 @@ def test_a_full_file_system_is_said_before_anything_is_written(plug_in: PlugIn) 
     assert board.files() == {*old_package(), "/data.bin", "/build.json"}
 
 
-def test_a_file_system_that_fills_up_during_the_copy_is_left_as_it_was(
+def test_a_file_system_that_fills_up_during_the_copy_keeps_its_old_files(
     plug_in: PlugIn,
 ) -> None:
     board = plug_in({"/main.py": OLD, "/data.bin": os.urandom(2 * 1024 * 1024 - 10 * 4096)})
@@ -77,7 +77,7 @@ def test_a_file_system_that_fills_up_during_the_copy_is_left_as_it_was(
 
 
 @pytest.mark.parametrize(("version", "says"), [("1.22.2", "too old"), ("1.19.1", "too old")])
-def test_a_firmware_that_is_too_old_is_refused_untouched(
+def test_a_board_with_too_old_a_firmware_is_refused_and_not_changed(
     plug_in: PlugIn, version: str, says: str
 ) -> None:
     board = plug_in({"/main.py": OLD}, firmware=version)
@@ -88,7 +88,7 @@ def test_a_firmware_that_is_too_old_is_refused_untouched(
     assert board.read("/main.py") == OLD
 
 
-def test_a_firmware_newer_than_any_tested_gets_a_remark(plug_in: PlugIn) -> None:
+def test_a_firmware_newer_than_any_tested_gives_a_note(plug_in: PlugIn) -> None:
     board = plug_in({**image_files(roots=[])}, firmware="1.31.0")
     arguments = ("--port", board.port, "--no-follow", "--no-shipped-roots")
     run = run_tool("tools.deploy", *arguments)
@@ -98,7 +98,7 @@ def test_a_firmware_newer_than_any_tested_gets_a_remark(plug_in: PlugIn) -> None
 
 @contextlib.contextmanager
 def something_else(folder: Path, says: bytes) -> Iterator[Path]:
-    """A device that is no MicroPython: to whatever comes it answers `says`."""
+    """A device without MicroPython, which answers `says` to any input."""
     master, slave = os.openpty()
     tty.setraw(slave)
     stop_read, stop_write = os.pipe()
@@ -124,7 +124,7 @@ def something_else(folder: Path, says: bytes) -> Iterator[Path]:
             os.close(descriptor)
 
 
-def test_a_board_that_answers_with_garbage_is_named_as_no_micropython(
+def test_a_device_that_answers_with_garbage_is_reported_as_not_micropython(
     tmp_path: Path,
 ) -> None:
     with something_else(tmp_path, b"\xf8\x00\x80\xfe garbage \x1b[2J\r\n") as port:
@@ -134,8 +134,8 @@ def test_a_board_that_answers_with_garbage_is_named_as_no_micropython(
     assert run.seconds < 30
 
 
-def test_garbage_after_the_prompt_ends_the_wait_too(tmp_path: Path) -> None:
-    """It knows the raw REPL's greeting, and nothing else of it."""
+def test_garbage_after_the_prompt_also_ends_the_wait(tmp_path: Path) -> None:
+    """A device that sends the greeting of the raw REPL, but nothing else of it."""
     greeting = b"raw REPL; CTRL-B to exit\r\n>"
     with (
         something_else(tmp_path, greeting) as port,
@@ -145,7 +145,7 @@ def test_garbage_after_the_prompt_ends_the_wait_too(tmp_path: Path) -> None:
         remote.run(remote.script("state", {"folders": [], "hash": []}), stalled=3)
 
 
-def test_a_port_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
+def test_a_missing_port_is_reported_at_once(tmp_path: Path) -> None:
     run = run_tool("tools.deploy", "--port", tmp_path / "ttyUSB7")
     assert run.status == 1
     assert "no such port" in run.output
@@ -179,7 +179,9 @@ def test_a_board_that_does_not_connect_says_why(plug_in: PlugIn, main: bytes, wh
 
 
 @pytest.mark.parametrize("status", [b", status 202", b": wrong password (202)"])
-def test_no_wifi_is_told_from_no_platform(plug_in: PlugIn, status: bytes) -> None:
+def test_a_wifi_failure_is_distinguished_from_a_platform_failure(
+    plug_in: PlugIn, status: bytes
+) -> None:
     said = b"print('[iot] wifi: no connection%s')\nimport time\ntime.sleep(60)\n"
     board = plug_in({"/main.py": said % status})
     outcome = restart_and_follow(board.port, 1.5)

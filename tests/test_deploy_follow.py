@@ -1,4 +1,4 @@
-"""Following a board's log: an application runs, or it is said what it died of."""
+"""Following a board's log: the application runs, or the reason why it ended is reported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONNECTED = "[iot] connected as lamp-1"
 
 
 def judged(*lines: str, settle: float = 60) -> Outcome | None:
-    """What the lines after the soft reset come to; None where it is open yet."""
+    """The outcome of these lines after a soft reset; None while it is undecided."""
     judge = Judge(timeout=60, settle=settle)
     assert judge.read("MPY: soft reboot") is None
     for line in lines:
@@ -30,11 +30,11 @@ def judged(*lines: str, settle: float = 60) -> Outcome | None:
     return None
 
 
-def test_an_application_that_goes_on_is_not_judged_before_its_time() -> None:
+def test_a_running_application_has_no_outcome_before_the_settle_time() -> None:
     assert judged(CONNECTED, "message on /x {}") is None
 
 
-def test_an_application_that_ran_for_long_enough_is_connected() -> None:
+def test_an_application_that_ran_long_enough_is_connected() -> None:
     judge = Judge(timeout=60, settle=0)
     judge.read("MPY: soft reboot")
     judge.read(CONNECTED)
@@ -80,16 +80,18 @@ def test_an_application_that_ran_for_long_enough_is_connected() -> None:
         "boots again",
     ],
 )
-def test_what_an_application_died_of_after_connecting_is_said(lines: list[str], why: str) -> None:
+def test_the_reason_why_a_connected_application_ended_is_reported(
+    lines: list[str], why: str
+) -> None:
     assert judged(CONNECTED, *lines) == Outcome(None, why, "lamp-1")
 
 
-def test_a_board_that_sleeps_when_it_is_done_is_no_failure() -> None:
+def test_a_board_that_goes_to_deep_sleep_is_no_failure() -> None:
     woke = ["ets Jul 29 2019 12:21:46", "", "rst:0x5 (DEEPSLEEP_RESET),boot:0x13"]
     assert judged(CONNECTED, *woke) == Outcome("lamp-1")
 
 
-def test_a_connection_that_is_lost_and_comes_back_counts_from_then_on() -> None:
+def test_the_settle_time_starts_again_after_a_reconnect() -> None:
     lost = "[iot] connection: closed by the other end; trying again in 3 s"
     assert judged(CONNECTED, lost) is None
     assert judged(CONNECTED, lost, CONNECTED) is None
@@ -99,7 +101,7 @@ def test_a_connection_that_is_lost_and_comes_back_counts_from_then_on() -> None:
     assert judge.end() == Outcome(None, "connection: closed by the other end")
 
 
-def test_the_firmwares_log_does_not_hide_what_it_breaks_into(plug_in: PlugIn) -> None:
+def test_firmware_log_lines_do_not_hide_the_line_they_interrupt(plug_in: PlugIn) -> None:
     said = (
         "[iot] conE (2210) wifi:sta is connecting, return error\nnected as lamp-1\n"
         "\x1b[0;31mE (2300) wifi:again\x1b[0m\n"
@@ -109,7 +111,7 @@ def test_the_firmwares_log_does_not_hide_what_it_breaks_into(plug_in: PlugIn) ->
     lines: list[str] = []
     outcome = restart_and_follow(board.port, 20, lines.append, settle=0.2)
     assert outcome.device_name == "lamp-1"
-    assert "E (2210) wifi:sta is connecting, return error" in lines, "it is shown all the same"
+    assert "E (2210) wifi:sta is connecting, return error" in lines, "the log line is still shown"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,7 @@ def test_the_firmwares_log_does_not_hide_what_it_breaks_into(plug_in: PlugIn) ->
     ],
     ids=["1/0 in on_connect", "on_connect without argument"],
 )
-def test_an_application_that_dies_once_connected_fails_the_deployment(
+def test_an_application_that_crashes_once_connected_fails_the_deployment(
     platform: LocalPlatform, tmp_path: Path, line: str, says: str
 ) -> None:
     files = {"p.json": json.dumps(product_of(platform)), "w.json": json.dumps(WIFI)}

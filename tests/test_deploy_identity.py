@@ -1,4 +1,4 @@
-"""The identity of a gateway, and questions that nobody is there to answer."""
+"""The identity of a gateway, and questions without anyone to answer them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_sub_devices_of_a_gateway_are_listed_without_their_secrets(plug_in: 
     assert SECRET not in run.output
 
 
-def test_erase_identity_takes_the_sub_devices_with_it(plug_in: PlugIn) -> None:
+def test_erase_identity_also_removes_the_sub_devices(plug_in: PlugIn) -> None:
     board = plug_in({"/device.json": DEVICE, "/product.json": PRODUCT, **PAGES})
     run = run_tool("tools.deploy", "erase-identity", "--port", board.port, typed="y\n")
     assert run.status == 0, run.output
@@ -50,14 +50,14 @@ def test_erase_identity_takes_the_sub_devices_with_it(plug_in: PlugIn) -> None:
         assert f"removed {path}" in run.output
 
 
-def test_sub_devices_alone_are_an_identity_too(plug_in: PlugIn) -> None:
+def test_sub_devices_alone_also_count_as_an_identity(plug_in: PlugIn) -> None:
     board = plug_in(PAGES)
     run = run_tool("tools.deploy", "erase-identity", "--port", board.port, "--yes")
     assert run.status == 0, run.output
     assert not any(path.startswith("/subdevices") for path in board.files())
 
 
-def test_a_question_that_nobody_answers_ends_in_one_sentence(plug_in: PlugIn) -> None:
+def test_an_unanswered_question_ends_with_one_sentence(plug_in: PlugIn) -> None:
     board = plug_in({"/device.json": DEVICE})
     run = run_tool("tools.deploy", "erase-identity", "--port", board.port)
     assert run.status == 2
@@ -69,7 +69,7 @@ def test_a_question_that_nobody_answers_ends_in_one_sentence(plug_in: PlugIn) ->
     assert board.read("/device.json") == DEVICE
 
 
-# boot.py of a firmware before 1.26, whose reader takes JSON that is cut off.
+# boot.py that imitates firmware before 1.26, whose reader accepts truncated JSON.
 LENIENT = b"""
 import json, sys
 class Lenient:
@@ -95,16 +95,14 @@ sys.modules["json"] = Lenient
         (b'{"deviceName":"SN-0042","x":"}{\\\\\\""}', "whole (no check)"),
     ],
 )
-def test_a_record_that_does_not_end_as_it_must_is_not_whole(
-    plug_in: PlugIn, content: bytes, state: str
-) -> None:
+def test_a_truncated_record_is_not_whole(plug_in: PlugIn, content: bytes, state: str) -> None:
     board = plug_in({"/boot.py": LENIENT, "/device.json": content})
     run = run_tool("tools.deploy", "identity", "--port", board.port)
     assert re.search(rf"/device.json +{re.escape(state)} *\n", run.output), run.output
     assert ("registered as SN-0042" in run.output) == state.startswith("whole")
 
 
-def test_the_time_of_the_build_is_a_date(plug_in: PlugIn) -> None:
+def test_the_build_time_is_shown_as_a_date(plug_in: PlugIn) -> None:
     board = plug_in({"/build.json": b'{"time":1795625340,"version":"0.1.0"}'})
     run = run_tool("tools.deploy", "identity", "--port", board.port)
     assert "2026-11-25 16:49:00 UTC" in run.output

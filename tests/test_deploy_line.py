@@ -1,4 +1,4 @@
-"""A slow and noisy line: what comes between is told apart, what is slow is not called dead."""
+"""A slow or noisy line: log lines are filtered out, and a slow board is not reported as dead."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tools.deploy.mpremote import command, disturbed
 from tools.image import build_image, image_files
 
 LOG = "E (1234) wifi:sta is connecting, return error"
-# boot.py of a board whose renames take long, as on a chip with a full flash: its file system is
-# put behind one that waits.
+# boot.py of a board with slow renames, as on a chip with a full flash: its file system is wrapped
+# in one that waits.
 SLOW = """
 import os, time, vfs
 class Slow:
@@ -59,14 +59,12 @@ for mounted in vfs.mount():
         (["E is (no) log", "(12) E wifi:"], ["E is (no) log", "(12) E wifi:"]),
     ],
 )
-def test_the_firmwares_log_is_told_apart_wherever_it_breaks_in(
-    came: list[str], left: list[str]
-) -> None:
+def test_firmware_log_lines_are_recognized_anywhere(came: list[str], left: list[str]) -> None:
     assert [line for line, is_log in apart(came) if not is_log] == left
 
 
 @pytest.mark.parametrize("noise", [397, 701])
-def test_answers_come_whole_through_a_noisy_line(tmp_path: Path, noise: int) -> None:
+def test_answers_arrive_complete_over_a_noisy_line(tmp_path: Path, noise: int) -> None:
     image = build_image(lib=None, boot=None, main=None, roots=[], files={"/device.json": DEVICE})
     with SerialPort(Board(image, tmp_path / "board"), noise=noise) as port:
         link(port.path, tmp_path / "tty")
@@ -76,7 +74,7 @@ def test_answers_come_whole_through_a_noisy_line(tmp_path: Path, noise: int) -> 
     assert LOG.partition(":")[2] not in run.output
 
 
-def test_a_deployment_comes_through_a_noisy_line(tmp_path: Path) -> None:
+def test_a_deployment_succeeds_over_a_noisy_line(tmp_path: Path) -> None:
     files = {path: content for path, content in package().items() if content is not None}
     files["/lib/aliyun_iot/hmac.mpy"] = b"of an older release"
     image = build_image(lib=None, boot=None, main=None, roots=[], files=files)
@@ -107,8 +105,8 @@ def test_the_line_can_be_as_slow_as_a_real_one(tmp_path: Path) -> None:
     assert len(lines) == 2
 
 
-def test_a_line_for_each_rename_keeps_a_slow_board_alive(plug_in: PlugIn) -> None:
-    """Eight renames take more than the board may be silent, each of them less."""
+def test_a_line_for_each_rename_keeps_a_slow_board_from_timing_out(plug_in: PlugIn) -> None:
+    """Eight renames take longer than the board may be silent, but each one takes less."""
     boot = SLOW.format(delay=0.4, fails="lambda path: False").encode()
     board = plug_in({"/boot.py": boot})
     files = {f"/{number}.txt": bytes([48 + number]) for number in range(8)}
@@ -120,7 +118,7 @@ def test_a_line_for_each_rename_keeps_a_slow_board_alive(plug_in: PlugIn) -> Non
     assert told[0] == (1, 8) and told[-1] == (8, 8)
 
 
-def test_a_board_that_stops_in_the_middle_is_not_called_dead_but_half_done(
+def test_a_board_that_stops_midway_is_reported_as_partly_installed(
     plug_in: PlugIn,
 ) -> None:
     boot = SLOW.format(delay=0, fails="lambda path: path == '/3.txt'").encode()
@@ -132,7 +130,7 @@ def test_a_board_that_stops_in_the_middle_is_not_called_dead_but_half_done(
     assert board.read("/2.txt") == b"x"
 
 
-def test_an_installation_may_be_run_again_where_it_stopped(plug_in: PlugIn) -> None:
+def test_an_interrupted_installation_can_be_run_again(plug_in: PlugIn) -> None:
     board = plug_in({"/a": b"new", "/b.part": b"new", "/b": b"old"})
     given = {"remove": [], "rename": [["/a.part", "/a"], ["/b.part", "/b"]], "after": ["/gone"]}
     with Mpremote(board.port) as remote:
@@ -147,14 +145,14 @@ def explained(said: str, sent: bytes = b"") -> str:
         return remote._scrubbed(remote._explain(said))
 
 
-def test_mpremotes_own_last_line_is_said_without_secrets() -> None:
+def test_the_last_line_of_mpremote_is_reported_without_secrets() -> None:
     secret = "mNq8VwZr4TcY1bLk"
     sent = json.dumps({"networks": [{"password": secret}]}).encode()
     said = f"{LOG}\nmpremote: cannot copy {secret}: no such file\nE (77) wifi:bye"
     assert explained(said, sent) == "/dev/null: mpremote: cannot copy ***: no such file"
 
 
-def test_what_disturbs_is_told_from_what_the_board_raises() -> None:
+def test_line_noise_is_distinguished_from_an_exception_on_the_board() -> None:
     assert disturbed("mpremote.transport.TransportError: unexpected read during raw paste: b'x'")
     assert disturbed("ValueError: malformed node or string on line 1")
     assert not disturbed('Traceback:\n  File "<stdin>", line 3\nValueError: invalid literal')
@@ -162,7 +160,7 @@ def test_what_disturbs_is_told_from_what_the_board_raises() -> None:
     assert disturbed("mpremote: could not enter raw repl", noisy=True)
 
 
-def test_a_garbled_answer_is_asked_for_again(
+def test_a_garbled_answer_is_requested_again(
     plug_in: PlugIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     board = plug_in({"/a": b"1"})
@@ -182,7 +180,7 @@ def test_a_garbled_answer_is_asked_for_again(
 
 
 def test_mpremote_ends_with_the_program_that_started_it(plug_in: PlugIn) -> None:
-    """Or it would keep the port from the next run, and go on writing."""
+    """Otherwise it would block the port for the next run, and continue to write."""
     board = plug_in({"/main.py": b"pass"})
     code = (
         "import subprocess, sys, time\n"
@@ -203,7 +201,7 @@ def test_mpremote_ends_with_the_program_that_started_it(plug_in: PlugIn) -> None
 
 
 def runs(process: int) -> bool:
-    """Whether it is there, and no mere entry in the table."""
+    """Whether the process exists and is not a zombie."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

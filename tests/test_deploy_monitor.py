@@ -18,7 +18,7 @@ TICKS = b"import time\nn = 0\nwhile 1:\n print('%s', n)\n n += 1\n time.sleep(.0
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["by port", "all on USB"])
-def test_several_boards_are_shown_at_once_each_line_with_its_board(
+def test_several_boards_are_shown_at_once_and_each_line_names_its_board(
     plug_in: PlugIn, tmp_path: Path, named: bool
 ) -> None:
     boards = [plug_in({"/main.py": TICKS % name}) for name in (b"hall", b"yard")]
@@ -47,7 +47,7 @@ def test_several_boards_are_shown_at_once_each_line_with_its_board(
     assert run.output.count("the board was unplugged") == 2
 
 
-def test_a_board_that_is_unplugged_is_waited_for(plug_in: PlugIn) -> None:
+def test_monitor_waits_for_an_unplugged_board(plug_in: PlugIn) -> None:
     board = plug_in({"/main.py": TICKS % b"before"})
     assert board.simulated is not None
     port = Path(board.port)
@@ -80,7 +80,7 @@ def test_a_board_that_is_unplugged_is_waited_for(plug_in: PlugIn) -> None:
     assert said.index("before 3") < said.index("plugged in again") < said.index("after 3")
 
 
-def test_reset_starts_the_board_anew(plug_in: PlugIn) -> None:
+def test_reset_restarts_the_board(plug_in: PlugIn) -> None:
     board = plug_in({"/main.py": b"import machine\nprint('cause', machine.reset_cause())\n"})
     run = run_tool("tools.deploy", "reset", "--port", board.port)
     assert (run.status, run.output) == (0, f"{board.port}: reset\n")

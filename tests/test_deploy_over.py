@@ -1,4 +1,4 @@
-"""Installing over what is there: what stays, what goes, and of the gateway; said before it."""
+"""Installing over existing files: what is kept and removed is announced; the gateway option."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tools.image.gateway import FOLDER, chosen, imports_gateway, without_gateway
 from tools.image.records import FOLDER as RECORDS
 
 COPYING = "  /"
-"""How the line begins that names a file as it is copied."""
+"""The start of a line that names a copied file."""
 
 
 def deploy(port: str, *arguments: str | Path) -> tuple[int, str]:
@@ -25,9 +25,7 @@ def deploy(port: str, *arguments: str | Path) -> tuple[int, str]:
     return run.status, run.output
 
 
-def test_what_an_installation_changes_is_said_before_it_happens(
-    plug_in: PlugIn, tmp_path: Path
-) -> None:
+def test_an_installation_announces_its_changes_first(plug_in: PlugIn, tmp_path: Path) -> None:
     """An older release, another umqtt in /lib, the application's own files."""
     main = tmp_path / "main.py"
     main.write_bytes(MAIN)
@@ -60,7 +58,9 @@ def test_what_an_installation_changes_is_said_before_it_happens(
 
 
 @pytest.mark.parametrize("path", ["/aliyun_iot/__init__.py", "/aliyun_iot.py", "/umqtt/simple.py"])
-def test_what_would_hide_the_package_is_noted(plug_in: PlugIn, tmp_path: Path, path: str) -> None:
+def test_a_file_that_hides_the_package_is_noted(
+    plug_in: PlugIn, tmp_path: Path, path: str
+) -> None:
     main = tmp_path / "main.py"
     main.write_bytes(MAIN)
     board = plug_in({**package(), path: b"x = 1\n"})
@@ -88,11 +88,13 @@ FLAT = "/lib/aliyun_iot/gateway.mpy"
         (b"from aliyun_iot import gateways\n", False),
     ],
 )
-def test_an_application_that_imports_the_gateway_is_known(source: bytes, wanted: bool) -> None:
+def test_an_application_that_imports_the_gateway_is_recognized(
+    source: bytes, wanted: bool
+) -> None:
     assert imports_gateway(source) is wanted
 
 
-def test_the_gateway_is_left_out_unless_it_is_wanted() -> None:
+def test_the_gateway_is_left_out_unless_it_is_needed() -> None:
     files = {"/main.py": b"pass", GATEWAY: b"1", "/lib/aliyun_iot/device.mpy": b"2"}
     assert GATEWAY not in chosen(files, None)
     assert GATEWAY in chosen(files, True)
@@ -110,7 +112,7 @@ def folders_of(port: str) -> set[str]:
 
 @pytest.fixture
 def with_gateway(monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """The package, as it is once it has a sub-package for gateways: its content."""
+    """Add a gateway sub-package with this content to the files of the package."""
     content = image_files(roots=None)["/lib/aliyun_iot/device.mpy"]
 
     def made(*arguments: object, **options: object) -> dict[str, bytes]:
@@ -131,7 +133,7 @@ def with_gateway(monkeypatch: pytest.MonkeyPatch) -> bytes:
         (GATEWAY, "--no-gateway", None),
     ],
 )
-def test_a_board_that_has_the_gateway_keeps_it_of_this_release(
+def test_a_board_with_the_gateway_gets_the_gateway_of_this_release(
     plug_in: PlugIn,
     tmp_path: Path,
     with_gateway: bytes,
@@ -163,7 +165,7 @@ def test_a_board_that_has_the_gateway_keeps_it_of_this_release(
     assert noted == (on_board is not None and option is None)
 
 
-def test_the_roots_warn_where_there_is_none(
+def test_a_board_without_trust_roots_gives_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tools.arguments import remarks
@@ -176,8 +178,8 @@ def test_the_roots_warn_where_there_is_none(
     assert remarks(usual, board_files(usual)) == []
 
 
-def test_the_records_lie_where_the_variable_says(plug_in: PlugIn, tmp_path: Path) -> None:
-    """And not in the root, where the user's own are: the tests rely on it."""
+def test_the_records_come_from_the_folder_in_the_variable(plug_in: PlugIn, tmp_path: Path) -> None:
+    """The tests need this: the user's own records are in the root."""
     (tmp_path / "wifi.json").write_text(json.dumps({"ssid": "elsewhere"}))
     board = plug_in(package())
     words = ("--port", board.port, "--no-follow")

@@ -1,4 +1,4 @@
-"""Ports that are none, boards that are not there: said in one line, before anything happens."""
+"""Invalid ports and missing boards are reported in one line, before anything happens."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COMMANDS = ["deploy", "monitor", "identity", "erase-identity", "reset"]
         ("/dev/null", "is not a serial port"),
     ],
 )
-def test_a_port_that_is_none_is_called_what_it_is(port: str, why: str) -> None:
+def test_the_error_says_what_an_invalid_port_is(port: str, why: str) -> None:
     run = run_tool("tools.deploy", "identity", "--port", port)
     assert run.status == 1
     assert run.output.startswith(f"error: {port}: {why}")
@@ -45,7 +45,7 @@ def test_every_command_says_why_a_port_cannot_be_used(command: str) -> None:
     )
 
 
-def test_a_port_that_another_program_has_is_said_so(plug_in: PlugIn) -> None:
+def test_a_port_in_use_by_another_program_is_reported(plug_in: PlugIn) -> None:
     board = plug_in({"/main.py": b"import time\nwhile True: time.sleep(1)"})
     with Line(board.port):
         run = run_tool("tools.deploy", "identity", "--port", board.port)
@@ -57,7 +57,7 @@ def test_a_url_is_left_to_the_serial_library() -> None:
     assert why_closed("rfc2217://localhost:4000") is None
 
 
-def test_no_board_at_all_is_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_board_is_reported_in_one_sentence(tmp_path: Path) -> None:
     listing = tmp_path / "ports"
     listing.write_text("")
     run = run_tool(
@@ -66,19 +66,19 @@ def test_no_board_at_all_is_one_sentence(tmp_path: Path) -> None:
     assert run.output == "error: no board has the serial number 0001; no board is plugged in\n"
 
 
-def test_one_board_is_not_several(tmp_path: Path) -> None:
+def test_without_a_board_no_port_is_chosen(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match=r"^no board found"):
         choose_port(None, [])
 
 
-def test_a_port_named_twice_by_two_names_is_refused(tmp_path: Path) -> None:
+def test_a_port_given_under_two_names_is_refused(tmp_path: Path) -> None:
     (tmp_path / "again").symlink_to("/dev/null")
     with pytest.raises(DeployError, match="named twice"):
         find_ports(["/dev/null", str(tmp_path / "again")])
 
 
 @pytest.mark.parametrize("port", ["/dev/ttyUSB77", "README.md"])
-def test_the_tests_refuse_a_port_that_is_none_in_one_line(port: str) -> None:
+def test_the_tests_refuse_an_invalid_port_in_one_line(port: str) -> None:
     words = [sys.executable, "-m", "pytest", "-p", "no:xdist", f"--port={port}"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 4
@@ -86,7 +86,7 @@ def test_the_tests_refuse_a_port_that_is_none_in_one_line(port: str) -> None:
     assert len((done.stdout + done.stderr).split("\n")) < 5
 
 
-def test_make_hands_the_port_to_the_tests_in_one_word() -> None:
+def test_make_passes_the_port_to_the_tests() -> None:
     done = subprocess.run(
         ["make", "-n", "test", "PORT=/dev/ttyUSB77"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""What a maintainer relies on: workflows, hooks, forms, and documents that name what exists."""
+"""What a maintainer relies on: workflows, hooks, issue forms, and correct references in docs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tools.layout import ROOT
 TARGETS = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8")))
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-ARCHITECTURE_LINES = 130  # two pages; the picture is made, and does not count
+ARCHITECTURE_LINES = 130  # two pages; the generated picture does not count
 SUBJECT = 72
 
 
@@ -39,7 +39,7 @@ def test_a_workflow_calls_nothing_but_make(workflow: Path) -> None:
 
 
 def test_ci_run_calls_what_the_workflows_call() -> None:
-    """Two need the forge itself: building MicroPython's releases, and publishing."""
+    """Two need GitHub itself: building MicroPython's releases, and publishing."""
     called = {line.split()[1] for path in WORKFLOWS for line in runs(path)}
     here = set(re.findall(r"(?m)^make ([a-z-]+)", (ROOT / ".ci" / "run").read_text("utf-8")))
     assert called - here == {"port", "publish"}
@@ -54,7 +54,7 @@ def test_the_tests_run_on_every_supported_python() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob(".github/ISSUE_TEMPLATE/[!c]*.yml")), ids=str)
-def test_an_issue_form_is_one(path: Path) -> None:
+def test_an_issue_form_is_valid(path: Path) -> None:
     form = read(path)
     assert {"name", "description", "body"} <= set(form)
     kinds = {"markdown", "textarea", "input", "dropdown", "checkboxes"}
@@ -77,7 +77,7 @@ def test_an_issue_form_is_one(path: Path) -> None:
         ("fixed it\n\nsession: fine", False),
     ],
 )
-def test_the_hook_knows_a_good_subject(subject: str, good: bool) -> None:
+def test_the_hook_recognizes_a_good_subject(subject: str, good: bool) -> None:
     hooks = read(ROOT / ".pre-commit-config.yaml")["repos"][0]["hooks"]
     (hook,) = [hook for hook in hooks if hook["id"] == "subject"]
     assert hook["args"] == ["--multiline", "--negate"]  # the message must match
@@ -85,7 +85,7 @@ def test_the_hook_knows_a_good_subject(subject: str, good: bool) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_document_names_what_exists(document: Path) -> None:
+def test_a_document_names_only_existing_files_and_targets(document: Path) -> None:
     text = document.read_text("utf-8")
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (document.parent / link).exists(), link
@@ -101,17 +101,17 @@ def test_a_document_names_what_exists(document: Path) -> None:
 
 
 def anchors(document: Path) -> set[str]:
-    """What a link may name after "#": the headings, as the forge writes them."""
+    """What a link may name after "#": the headings, as GitHub writes them."""
     headings = re.findall(r"(?m)^#+ (.*)$", document.read_text("utf-8"))
     return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in headings}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_document_names_sections_that_exist(document: Path) -> None:
+def test_a_document_links_only_to_existing_sections(document: Path) -> None:
     text = document.read_text("utf-8")
     for link, anchor in re.findall(r"\]\(([^)#:]*\.md)?#([^)]+)\)", text):
         assert anchor in anchors(document.parent / link if link else document), anchor
-    # A section in quotation marks goes stale unseen: it is to be a link.
+    # A section name in quotation marks would go stale unnoticed: use a link.
     assert not re.search(r"(?:README|\.md)\)?,\s+\"", text)
 
 
@@ -125,8 +125,8 @@ def test_the_readme_stays_short() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 200
 
 
-def test_the_contributors_example_is_as_it_says() -> None:
-    """CONTRIBUTING.md leads through every place that a result code has."""
+def test_the_example_in_contributing_is_correct() -> None:
+    """CONTRIBUTING.md names every place where a result code appears."""
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     for path in (
         "lib/aliyun_iot/registration.py",
@@ -145,8 +145,8 @@ def test_the_contributors_example_is_as_it_says() -> None:
     assert test in text and f"def {test}" in tests
 
 
-def test_a_result_code_is_in_each_of_its_places() -> None:
-    """A code that the device has advice on is one that the errors page and the console know."""
+def test_a_result_code_is_in_every_place_where_it_belongs() -> None:
+    """Every code that the device has advice for is in docs/errors.md and in the console."""
     source = (ROOT / "lib/aliyun_iot/registration.py").read_text("utf-8")
     codes = re.findall(r"(?m)^(\d{3,4}) ", source)
     errors = (ROOT / "docs/errors.md").read_text("utf-8")

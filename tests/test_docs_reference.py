@@ -1,4 +1,4 @@
-"""docs/api.md, the type stubs and the picture of the modules say what the package is."""
+"""docs/api.md, the type stubs and the picture of the modules match the package."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tools.reference.sources import Module, differences, read, source_of, stubs
 ARCHITECTURE = PICTURED[0]
 
 
-def test_what_is_made_from_the_package_is_of_the_package_as_it_is() -> None:
+def test_the_generated_files_are_up_to_date() -> None:
     assert stale() == [], "run make reference"
     assert placed(ARCHITECTURE.read_text("utf-8")) is not None
 
 
 @pytest.mark.parametrize("stub", stubs(), ids=lambda stub: stub.name)
-def test_a_stub_says_what_its_module_does(stub: Module) -> None:
+def test_a_stub_matches_its_module(stub: Module) -> None:
     assert differences(stub, source_of(stub)) == []
 
 
@@ -44,7 +44,7 @@ def module(folder: Path, name: str, text: str) -> Module:
         ("def f(a: int, b: int = ...) -> None: ...\nh: int", "h: no such attribute"),
     ],
 )
-def test_a_stub_that_says_something_else_is_found(tmp_path: Path, stub: str, said: str) -> None:
+def test_a_stub_that_differs_is_found(tmp_path: Path, stub: str, said: str) -> None:
     source = module(tmp_path, "thing.py", "def f(a, b=1):\n    pass\n")
     (found,) = differences(module(tmp_path, "thing.pyi", stub), source)
     assert said in found
@@ -60,15 +60,15 @@ def test_the_stubs_are_marked_as_types() -> None:
     assert (ROOT / "typings" / "aliyun_iot" / "py.typed").exists()
 
 
-def test_the_picture_tells_imports_from_what_a_phase_loads() -> None:
+def test_the_picture_distinguishes_imports_from_modules_loaded_in_a_phase() -> None:
     lines = pictures().splitlines()
     assert "    session --> wire" in lines
     assert "    device -.-> identity" in lines
-    assert "    registration -.-> registration_mqtt" in lines  # its name is put together
+    assert "    registration -.-> registration_mqtt" in lines  # its name is built at run time
     assert "    boot_py[boot.py] -.-> network" in lines
 
 
-def test_parameters_become_a_list_and_what_is_raised_a_paragraph() -> None:
+def test_parameters_become_a_list_and_exceptions_a_paragraph() -> None:
     doc = """Do it.
 
     path: where to, str; a long

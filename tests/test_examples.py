@@ -55,7 +55,7 @@ class Cloud:
         device: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Board:
-        """A board with that main.py. name: DeviceName, by default its MAC address."""
+        """A board with this example as main.py. name: DeviceName, its MAC address by default."""
         mac = f"246f28ee{NAMES.index(example):04x}"
         self.name = name or mac
         secret = (device or {}).get("deviceSecret")
@@ -85,8 +85,8 @@ class Cloud:
     def send(self, topic: str, payload: bytes) -> None:
         assert self.platform.publish(PRODUCT_KEY, self.name, topic, payload)
 
-    def came(self, topic: str) -> list[Any]:
-        """What devices published to a topic."""
+    def published(self, topic: str) -> list[Any]:
+        """The payloads that devices published to a topic."""
         return [json.loads(m.payload) for m in self.platform.record.messages(topic)]
 
     def count(self, kind: Any, code: int | None = None) -> int:
@@ -110,27 +110,27 @@ def test_each_example_is_short_and_tested() -> None:
         assert f"]({name})" in listed, f"{name}: not in docs/examples/README.md"
 
 
-def test_property(cloud: Cloud) -> None:
+def test_the_property_example_posts_and_sets_a_property(cloud: Cloud) -> None:
     with cloud.board("property.py").power_on() as board:
         assert board.wait("connected as") == "until", board.output
         cloud.platform.record.wait_for("publish", device_name=cloud.name)
         request = b'{"id":"77","method":"thing.service.property.set","params":{"lamp":1}}'
         cloud.send(cloud.topic("thing/service/property/set"), request)
         assert board.wait("state: {'lamp': 1}") == "until", board.output
-    posted = cloud.came(cloud.topic("thing/event/property/post"))
+    posted = cloud.published(cloud.topic("thing/event/property/post"))
     assert [message["params"]["lamp"] for message in posted] == [0, 1]
-    assert cloud.came(cloud.topic("thing/service/property/set_reply")) == [
+    assert cloud.published(cloud.topic("thing/service/property/set_reply")) == [
         {"id": "77", "code": 200, "data": {}}
     ]
 
 
-def test_serial_number(cloud: Cloud) -> None:
+def test_the_serial_number_is_the_device_name(cloud: Cloud) -> None:
     board = cloud.board("serial_number.py", "SN-2026-0001", {"/serial.txt": "SN-2026-0001\n"})
     assert board.boot("online as SN-2026-0001").ending == "until"
     assert cloud.count("register", 200) == 1
 
 
-def test_unique_certificate(cloud: Cloud) -> None:
+def test_a_unique_certificate_connects_without_registering(cloud: Cloud) -> None:
     name = "burned-0001"
     device = {"productKey": PRODUCT_KEY, "deviceName": name, "deviceSecret": "0" * 32}
     product = {"productSecret": None}
@@ -143,7 +143,7 @@ def test_unique_certificate(cloud: Cloud) -> None:
     assert "back to the factory: product.json: productSecret: missing" in result.output
 
 
-def test_gateway(cloud: Cloud) -> None:
+def test_a_gateway_brings_its_sensors_online(cloud: Cloud) -> None:
     for number in range(3):
         cloud.platform.registry.add_device(SENSOR_KEY, f"sensor-{number:03}")
     with cloud.board("gateway.py").power_on() as board:
@@ -154,14 +154,14 @@ def test_gateway(cloud: Cloud) -> None:
     assert "sensor-001 online" in board.output
 
 
-def test_coroutines(cloud: Cloud) -> None:
+def test_the_coroutines_example_posts_a_count(cloud: Cloud) -> None:
     with cloud.board("coroutines.py").power_on() as board:
         assert board.wait("(?s:(post_reply.*){2})") == "until", board.output
-    counted = cloud.came(cloud.topic("thing/event/property/post"))
+    counted = cloud.published(cloud.topic("thing/event/property/post"))
     assert counted[1]["params"]["count"] - counted[0]["params"]["count"] == 1
 
 
-def test_rrpc(cloud: Cloud) -> None:
+def test_an_rrpc_is_answered(cloud: Cloud) -> None:
     with cloud.board("rrpc.py").power_on() as board:
         assert board.wait("connected as") == "until", board.output
         ask = cloud.platform.rrpc
@@ -170,8 +170,8 @@ def test_rrpc(cloud: Cloud) -> None:
         assert answer == {"error": "expected: time"}
 
 
-def test_mqtt_as(cloud: Cloud, tmp_path: Path) -> None:
-    """As far as it goes without mqtt_as: tests/device/mqtt_as.py stands in for it."""
+def test_the_credentials_work_with_mqtt_as(cloud: Cloud, tmp_path: Path) -> None:
+    """tests/device/mqtt_as.py stands in for the real mqtt_as."""
     stand_in = {"/mqtt_as.py": (DEVICE_TESTS / "mqtt_as.py").read_bytes()}
     root = ("globalsign-root-ca.der", "0.der")
     board = cloud.board("mqtt_as_client.py", files=stand_in, change=root)
@@ -181,8 +181,8 @@ def test_mqtt_as(cloud: Cloud, tmp_path: Path) -> None:
     assert cloud.count("connect", 0) == 1
 
 
-def test_mqtt_as_verifies_whom_it_talks_to(cloud: Cloud, tmp_path: Path) -> None:
-    """With the root that it names, which is not the local platform's: refused."""
+def test_mqtt_as_verifies_the_server(cloud: Cloud, tmp_path: Path) -> None:
+    """The root in the example is not that of the local platform, so the connection fails."""
     root = (ROOT / "firmware/roots/globalsign-root-ca.der").read_bytes()
     stand_in = (DEVICE_TESTS / "mqtt_as.py").read_bytes()
     files = {"/mqtt_as.py": stand_in, "/roots/globalsign-root-ca.der": root}
@@ -196,7 +196,7 @@ def test_mqtt_as_verifies_whom_it_talks_to(cloud: Cloud, tmp_path: Path) -> None
     assert cloud.count("connect") == 0
 
 
-def test_umqtt_simple(cloud: Cloud, tmp_path: Path) -> None:
+def test_the_credentials_work_with_umqtt_simple(cloud: Cloud, tmp_path: Path) -> None:
     board = cloud.board("umqtt_simple.py")
     board.frozen = frozen(tmp_path)
     result = board.boot("message on .*post_reply.*")
@@ -204,44 +204,44 @@ def test_umqtt_simple(cloud: Cloud, tmp_path: Path) -> None:
 
 
 def frozen(folder: Path, version: str = "1.4.0") -> Path:
-    """umqtt.simple as stock firmware has it."""
+    """The umqtt.simple of stock firmware."""
     place = folder / "frozen" / "umqtt"
     place.mkdir(parents=True)
     (place / "simple.py").write_text(source_of(version))
     return place.parent
 
 
-def test_watchdog(cloud: Cloud) -> None:
+def test_the_watchdog_resets_a_board_that_stops_feeding_it(cloud: Cloud) -> None:
     board = cloud.board("watchdog.py", change=("120_000", "3_000"))
     with board.power_on(max_boots=2) as running:
         assert running.wait("online, after reset cause 1") == "until", running.output
         assert running.wait("online, after reset cause 3", 3.5) == "timeout", "it was not fed"
         running.send(b"\x03")
-        assert running.wait(timeout=10) == "repl", running.output  # nobody feeds it any more
+        assert running.wait(timeout=10) == "repl", running.output  # now nothing feeds it
         while running.resets == 0:
             running.step(1)
         assert running.wait("online, after reset cause 3") == "until", running.output
 
 
-def test_deep_sleep(cloud: Cloud) -> None:
-    """Three wakings: one registration, a message each, and the later ones write no flash."""
+def test_deep_sleep_registers_once_and_posts_at_each_wake_up(cloud: Cloud) -> None:
+    """Three wake-ups: one registration, a message each, and no flash writes in the later ones."""
     board = cloud.board("deep_sleep.py")
     first = board.boot()
     assert (first.ending, cloud.count("register", 200)) == ("reset", 1), first.output
     later = board.boot(max_boots=2)
     assert (later.ending, later.resets) == ("reset", 1), later.output
     assert later.flash_operations == 0
-    assert len(cloud.came(cloud.topic("thing/event/property/post"))) == 3
+    assert len(cloud.published(cloud.topic("thing/event/property/post"))) == 3
     assert cloud.count("register") == 1
-    print(f"one waking: {later.seconds / 2:.2f} s, {later.flash.reads // 2} reads of flash")
+    print(f"one wake-up: {later.seconds / 2:.2f} s, {later.flash.reads // 2} reads of flash")
 
 
-def test_a_sleeper_goes_on_sleeping_where_there_is_no_network(cloud: Cloud) -> None:
+def test_a_board_without_a_network_goes_back_to_sleep(cloud: Cloud) -> None:
     board = cloud.board("deep_sleep.py", "no-network", wifi={})
     assert board.boot().ending == "reset"
 
 
-def test_reset_thing(cloud: Cloud) -> None:
+def test_a_board_registers_again_after_a_reset(cloud: Cloud) -> None:
     with cloud.board("reset_thing.py", hurry=100).power_on() as board:
         assert board.wait("online") == "until", board.output
         old = cloud.platform.registry.device(PRODUCT_KEY, cloud.name).device_secret
@@ -252,8 +252,8 @@ def test_reset_thing(cloud: Cloud) -> None:
     assert cloud.platform.registry.device(PRODUCT_KEY, cloud.name).device_secret != old
 
 
-def test_another_instance(cloud: Cloud) -> None:
-    """The other instance is another platform: same certificate authority, same device."""
+def test_a_board_moves_to_another_instance(cloud: Cloud) -> None:
+    """The other instance is a second platform with the same CA and device."""
     board = cloud.board("another_instance.py")
     with (
         LocalPlatform(certificates=cloud.folder / "ca") as other,
