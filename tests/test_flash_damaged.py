@@ -1,4 +1,4 @@
-"""Firmware that was cut off or changed on its way: refused, and nothing is made of it."""
+"""Truncated or corrupted firmware is refused, and no output is made from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tools.flash.app_image import damage
 
 
 def damaged(stock: Path, name: str) -> bytes:
-    """The stock firmware as a bad download, a bad copy or a bad disk leaves it."""
+    """The stock firmware after a bad download, a bad copy or a disk fault."""
     data = bytearray(stock.read_bytes())
     if name.startswith("cut to "):
         return bytes(data[: int(name.removeprefix("cut to "))])
@@ -26,7 +26,7 @@ def damaged(stock: Path, name: str) -> bytes:
         at = int(name.removeprefix("bytes at "), 0)
         for place, change in enumerate((0x55, 1, 2, 4)):
             data[at + place] ^= change
-    elif name.startswith("two bits at "):  # the checksum, an exclusive or, does not see them
+    elif name.startswith("two bits at "):  # not detected by the checksum, which is an XOR
         at = int(name.removeprefix("two bits at "), 0)
         data[at] ^= 1
         data[at + 1] ^= 1
@@ -68,8 +68,8 @@ def test_damaged_firmware_is_refused(stock: Path, tmp_path: Path, name: str, say
 
 
 @pytest.mark.parametrize("offset", [0, APPLICATION])
-def test_esptool_agrees_on_what_is_whole_and_what_is_not(stock: Path, offset: int) -> None:
-    """The tool that writes an image is the judge of ours."""
+def test_esptool_agrees_which_firmware_is_damaged(stock: Path, offset: int) -> None:
+    """The check is compared with that of the tool that writes firmware."""
     from esptool.bin_image import LoadFirmwareImage  # type: ignore[import-untyped]
     from esptool.util import FatalError  # type: ignore[import-untyped]
 
@@ -90,7 +90,7 @@ def test_esptool_agrees_on_what_is_whole_and_what_is_not(stock: Path, offset: in
 
 
 @pytest.mark.parametrize("words", [["--output", "whole.bin"], ["--images", "images"]])
-def test_nothing_is_made_of_damaged_firmware(
+def test_nothing_is_made_from_damaged_firmware(
     stock: Path, tmp_path: Path, words: list[str]
 ) -> None:
     firmware, product, csv = (tmp_path / name for name in ("bad.bin", "p.json", "units.csv"))
@@ -109,7 +109,7 @@ def test_nothing_is_made_of_damaged_firmware(
 
 
 def test_a_second_application_may_be_empty_but_not_damaged(stock: Path, tmp_path: Path) -> None:
-    """As in the builds for updates over the air: ota_0 and ota_1, the second one erased."""
+    """As in builds with over-the-air updates: ota_0 and ota_1, of which the second is erased."""
     data = bytearray(stock.read_bytes())
     entries = [("nvs", 1, 2, 0x9000, 0x6000), ("ota_0", 0, 16, 0x10000, 0x1F0000)]
     entries.append(("ota_1", 0, 17, 0x200000, 0x1F0000))

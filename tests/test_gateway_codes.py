@@ -1,4 +1,4 @@
-"""What a gateway makes of the codes of the platform's replies, and of replies of another form."""
+"""The codes of the platform's replies to a gateway, and malformed replies."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_each_code_becomes_an_error_that_names_the_sub_device(
 
 
 @pytest.mark.parametrize("code", [429, 500])
-def test_a_busy_platform_is_asked_again_after_a_while_three_times_in_all(
+def test_a_request_to_a_busy_platform_is_sent_three_times_with_pauses(
     on_device: OnDevice, code: int
 ) -> None:
     got = talk(
@@ -62,13 +62,13 @@ def test_a_busy_platform_that_recovers_is_no_error(on_device: OnDevice) -> None:
     assert got["results"] == [None, 1]
 
 
-def test_an_unknown_code_is_refused_with_its_number(on_device: OnDevice) -> None:
+def test_an_unknown_code_is_a_refusal_with_its_number(on_device: OnDevice) -> None:
     got = talk(on_device, ["register", ONE], edits={"1": {"code": 7777}})
     assert got["results"][0]["code"] == 7777
     assert "see the platform's error codes" in got["results"][0]["text"]
 
 
-def test_a_code_written_as_text_counts(on_device: OnDevice) -> None:
+def test_a_code_may_be_written_as_text(on_device: OnDevice) -> None:
     got = talk(
         on_device,
         ["register", TWO],
@@ -86,7 +86,7 @@ def test_a_code_written_as_text_counts(on_device: OnDevice) -> None:
         '{"code":200,"data":"x","id":"$id"}',
     ],
 )
-def test_a_registration_reply_of_another_form_is_a_protocol_error(
+def test_a_malformed_registration_reply_is_a_protocol_error(
     on_device: OnDevice, reply: str
 ) -> None:
     got = talk(
@@ -110,7 +110,7 @@ def test_a_registration_reply_of_another_form_is_a_protocol_error(
     ],
     ids=str,
 )
-def test_a_sub_device_left_out_of_the_answer_is_an_error_that_names_it(
+def test_an_error_names_a_sub_device_that_is_missing_from_the_answer(
     on_device: OnDevice, data: Any
 ) -> None:
     reply = json.dumps({"code": 200, "data": data, "id": "$id"})

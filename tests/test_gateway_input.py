@@ -1,4 +1,4 @@
-"""What the platform or the gateway itself refuses, and who is named."""
+"""Refusals by the platform or the gateway name the right sub-device."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gateway_helpers import ONE, TWO, OnDevice, requests, sensors, talk
 @pytest.mark.parametrize(
     ("method", "tail", "code", "requests_sent"),
     [
-        ("register", "sub/register", 6100, 5 + 6),  # six to a request
-        ("login", "login", 522, 10 + 3),  # three to a signed one
+        ("register", "sub/register", 6100, 5 + 6),  # six in a request
+        ("login", "login", 522, 10 + 3),  # three in a signed one
         ("add_topology", "add", 6204, 10 + 3),
     ],
 )
-def test_the_bad_one_of_a_refused_batch_is_found_and_the_others_succeed(
+def test_the_bad_sub_device_of_a_refused_batch_is_found_and_the_others_succeed(
     on_device: OnDevice, method: str, tail: str, code: int, requests_sent: int
 ) -> None:
     rules = [{"tail": tail, "refuse": {"sensor-0007": code}}]
@@ -37,7 +37,7 @@ def test_without_a_callback_the_first_error_is_raised(on_device: OnDevice) -> No
     assert got["results"][1] == 4
 
 
-def test_without_a_callback_the_other_batches_are_done_before_the_error_is_raised(
+def test_without_a_callback_the_error_is_raised_after_the_other_batches(
     on_device: OnDevice,
 ) -> None:
     rules = [{"tail": "sub/register", "refuse": {"sensor-0003": 6100, "sensor-0070": 6288}}]
@@ -46,7 +46,7 @@ def test_without_a_callback_the_other_batches_are_done_before_the_error_is_raise
     assert len(requests(got, "combine/batch_login")) == 30
 
 
-def test_an_unknown_sign_method_is_refused_when_the_gateway_is_made(on_device: OnDevice) -> None:
+def test_an_unknown_sign_method_is_refused_by_the_constructor(on_device: OnDevice) -> None:
     got = talk(on_device, ["reboot", "hmacsha512"])
     assert got["results"][0]["error"] == "ValueError"
     assert got["results"][0]["text"].startswith("sign_method: expected hmacmd5, hmacsha1")
@@ -95,7 +95,7 @@ def test_bad_input_is_refused_before_anything_is_sent(
     assert got["sent"] == []
 
 
-def test_two_thousand_different_names_are_not_taken_for_doubles(on_device: OnDevice) -> None:
+def test_two_thousand_different_names_are_not_reported_as_duplicates(on_device: OnDevice) -> None:
     got = talk(on_device, ["logout", sensors(2000)])
     assert got["results"] == [None]
 

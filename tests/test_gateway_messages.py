@@ -1,4 +1,4 @@
-"""What the platform tells a gateway itself, and sub-devices' own messages."""
+"""Notices of the platform to a gateway, and messages of sub-devices."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import pytest
 from gateway_helpers import ERROR, EXT, ONE, SYS, TWO, OnDevice, granted, reply, requests, talk
 
-# --- what the platform says itself
+# --- notices of the platform
 
 
 def test_a_failed_message_is_reported_by_its_id(on_device: OnDevice) -> None:
@@ -16,7 +16,7 @@ def test_a_failed_message_is_reported_by_its_id(on_device: OnDevice) -> None:
     assert got["notes"] == [["notice", None, None, 520, "77"]]
 
 
-def test_notices_that_come_during_a_request_are_kept_for_later(on_device: OnDevice) -> None:
+def test_notices_that_arrive_during_a_request_are_kept_for_later(on_device: OnDevice) -> None:
     text = '{"id":"77","code":520,"message":"device session error"}'
     edit = [[5, ERROR, text], [20, None, reply([granted("unit-1")])]]
     got = talk(on_device, ["register", ONE], ["wait", 10], edits={"1": edit})
@@ -45,7 +45,9 @@ def test_topology_changes_reach_the_application(on_device: OnDevice, status: int
         ["reconnected", "each"],
     )
     assert got["notes"] == [["change", status, [["pk", "unit-1"]]]]
-    assert len(got["each"]) == (1 if status == 1 else 2)  # who was deleted is not logged in again
+    assert len(got["each"]) == (
+        1 if status == 1 else 2
+    )  # status 1: the deleted one is not logged in again
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"id":"1"}', '{"id":"1","code":"x"}', "\x00"])
@@ -57,7 +59,7 @@ def test_a_garbled_notice_is_dropped(on_device: OnDevice, topic: str, text: str)
     assert (got["results"], got["notes"], got["sent"]) == ([None, None], [], [])
 
 
-def test_the_applications_own_messages_pass_through_wait(on_device: OnDevice) -> None:
+def test_wait_returns_messages_for_the_application(on_device: OnDevice) -> None:
     topic = "/sys/pk/unit-1/thing/service/property/set"
     got = talk(
         on_device,
@@ -68,7 +70,7 @@ def test_the_applications_own_messages_pass_through_wait(on_device: OnDevice) ->
     assert got["results"] == [None, [topic, "on"], None]
 
 
-# --- sub-devices' own messages
+# --- messages of sub-devices
 
 
 @pytest.mark.parametrize(
@@ -85,19 +87,19 @@ def test_a_sub_device_publishes_on_its_own_topic(
     assert got["sent"][0][1:] == [topic, "{}"]
 
 
-def test_a_subscription_of_a_sub_device_is_not_the_sessions_to_repeat(on_device: OnDevice) -> None:
+def test_the_session_does_not_repeat_a_subscription_of_a_sub_device(on_device: OnDevice) -> None:
     got = talk(on_device, ["subscribe", "pk", "unit-1", "/user/get"])
     assert got["topics"] == []
 
 
-def test_a_lost_message_of_a_sub_device_is_not_the_sessions_to_repeat(on_device: OnDevice) -> None:
+def test_the_session_does_not_repeat_a_lost_message_of_a_sub_device(on_device: OnDevice) -> None:
     got = talk(on_device, ["publish", "pk", "unit-1", "/user/break", "{}", 1])
     assert got["results"][0]["error"] == "NetworkError"
     assert not got["unacked"]
 
 
 @pytest.mark.parametrize("qos", [0, 1])
-def test_a_message_of_the_gateways_own_that_waits_for_the_next_connect_is_kept(
+def test_an_unsent_message_of_the_gateway_is_kept_for_the_next_connect(
     on_device: OnDevice, qos: int
 ) -> None:
     publish = ["publish", "pk", "unit-1", "/user/break", "{}", qos]
@@ -108,13 +110,13 @@ def test_a_message_of_the_gateways_own_that_waits_for_the_next_connect_is_kept(
     assert got["unacked"] == "/own"
 
 
-def test_the_topology_is_given_sub_device_by_sub_device(on_device: OnDevice) -> None:
+def test_the_topology_is_passed_on_one_sub_device_at_a_time(on_device: OnDevice) -> None:
     got = talk(on_device, ["topology"])
     assert got["results"] == [3]
     assert [name for _, name, _ in got["each"]] == [f"sensor-{n:04}" for n in range(3)]
 
 
-def test_a_late_answer_to_topology_calls_nobody(on_device: OnDevice) -> None:
+def test_a_late_answer_to_topology_does_not_call_the_application(on_device: OnDevice) -> None:
     late = reply([{"productKey": "pk", "deviceName": "unit-1"}], "$prev")
     right = reply([{"productKey": "pk", "deviceName": "unit-2", "deviceSecret": "s{["}])
     got = talk(on_device, ["topology"], edits={"1": [[5, None, late], [9, None, right]]})
@@ -122,7 +124,7 @@ def test_a_late_answer_to_topology_calls_nobody(on_device: OnDevice) -> None:
     assert got["results"] == [1]
 
 
-def test_what_is_forgotten_is_registered_again(on_device: OnDevice) -> None:
+def test_a_forgotten_sub_device_is_registered_again(on_device: OnDevice) -> None:
     got = talk(on_device, ["register", TWO], ["forget", ONE], ["stored"], ["register", TWO])
     assert got["results"][2] == 1
     assert [len(params) for params in requests(got)] == [2, 1]

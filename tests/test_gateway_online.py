@@ -1,4 +1,4 @@
-"""From nothing to online, and online again after a reconnect."""
+"""Bringing sub-devices online, and again after a reconnect."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from gateway_helpers import ERROR, ONE, TWO, OnDevice, granted, kinds, requests, sensors, talk
 
-# --- from nothing to online
+# --- bringing sub-devices online
 
 
 def test_bring_online_registers_stores_adds_and_logs_in(on_device: OnDevice) -> None:
@@ -25,7 +25,7 @@ def test_bring_online_registers_stores_adds_and_logs_in(on_device: OnDevice) -> 
 
 
 @pytest.mark.parametrize("again", [sensors(31), None], ids=["listed", "all stored"])
-def test_after_a_reboot_they_are_only_logged_in(on_device: OnDevice, again: Any) -> None:
+def test_after_a_reboot_sub_devices_are_only_logged_in(on_device: OnDevice, again: Any) -> None:
     got = talk(on_device, ["register", sensors(31)], ["reboot"], ["bring_online", again, "each"])
     assert kinds(got)[6:] == ["combine/batch_login"] * 10 + ["combine/login"]
     assert got["results"][-1] == 31
@@ -36,13 +36,15 @@ def test_a_stored_sub_device_is_not_registered_again(on_device: OnDevice) -> Non
     assert [len(params) for params in requests(got)] == [6] * 6 + [4, 1]
 
 
-def test_stored_ones_that_miss_the_topology_are_added(on_device: OnDevice) -> None:
-    """What a power cut between storing and adding leaves."""
+def test_a_stored_sub_device_missing_from_the_topology_is_added(on_device: OnDevice) -> None:
+    """The state after a power cut between storing and adding."""
     got = talk(
         on_device,
         ["register", sensors(5)],
         ["bring_online", sensors(5), "each"],
-        edits={str(n): {"code": 6401} for n in range(2, 9)},  # of three, of two, each alone
+        edits={
+            str(n): {"code": 6401} for n in range(2, 9)
+        },  # the batches of three and two, then each alone
     )
     assert Counter(kinds(got)) == {
         "thing/sub/register": 1,
@@ -53,7 +55,7 @@ def test_stored_ones_that_miss_the_topology_are_added(on_device: OnDevice) -> No
     assert got["results"][-1] == 5
 
 
-def test_a_stored_secret_that_is_no_longer_valid_is_replaced(on_device: OnDevice) -> None:
+def test_an_outdated_stored_secret_is_replaced(on_device: OnDevice) -> None:
     got = talk(
         on_device,
         ["register", ONE],
@@ -82,8 +84,8 @@ def test_a_refused_sub_device_does_not_keep_the_others_offline(on_device: OnDevi
     assert errors == {"sensor-0001": 6100, "sensor-0002": 6204, "sensor-0003": 522}
 
 
-def test_each_may_use_the_gateway_for_others_on_the_list(on_device: OnDevice) -> None:
-    # What it stores meanwhile must neither be overwritten nor registered a second time.
+def test_the_callback_may_use_the_gateway_for_others_on_the_list(on_device: OnDevice) -> None:
+    # What the callback stores must be neither overwritten nor registered again.
     got = talk(on_device, ["inside", sensors(40), "login", sensors(0)], ["stored"])
     assert (got["results"], len(got["each"])) == ([40, 40], 40)
     got = talk(on_device, ["inside", sensors(40), "register", sensors(3, 37)], ["stored"])
@@ -95,7 +97,9 @@ def test_each_may_use_the_gateway_for_others_on_the_list(on_device: OnDevice) ->
 # --- reconnect
 
 
-def test_after_a_reconnect_those_who_were_online_are_logged_in_again(on_device: OnDevice) -> None:
+def test_after_a_reconnect_only_the_online_sub_devices_are_logged_in_again(
+    on_device: OnDevice,
+) -> None:
     got = talk(
         on_device,
         ["register", sensors(40)],
@@ -108,7 +112,7 @@ def test_after_a_reconnect_those_who_were_online_are_logged_in_again(on_device: 
     assert sorted(name for _, name, _ in got["each"]) == [f"sensor-{n:04}" for n in range(1, 35)]
 
 
-def test_who_was_forced_offline_is_not_logged_in_again(on_device: OnDevice) -> None:
+def test_a_sub_device_that_was_forced_offline_is_not_logged_in_again(on_device: OnDevice) -> None:
     notice = {"id": "1", "code": 522, "message": "device forbidden", "data": granted("unit-1")}
     got = talk(
         on_device,
@@ -121,7 +125,7 @@ def test_who_was_forced_offline_is_not_logged_in_again(on_device: OnDevice) -> N
     assert got["notes"] == [["notice", "pk", "unit-1", 522, "1"]]
 
 
-def test_a_login_that_a_broken_connection_ended_is_made_up_for(on_device: OnDevice) -> None:
+def test_a_login_interrupted_by_a_lost_connection_is_repeated(on_device: OnDevice) -> None:
     got = talk(
         on_device,
         ["register", TWO],

@@ -1,4 +1,4 @@
-"""Batches of requests, and replies that are lost, doubled, late or another's."""
+"""Batches of requests, and replies that are lost, duplicated, late or foreign."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gateway_helpers import ONE, SYS, TWO, OnDevice, granted, reply, requests, s
         (2000, [6] * 333 + [2]),
     ],
 )
-def test_registration_goes_out_in_batches_of_at_most_6(
+def test_registrations_are_sent_in_batches_of_at_most_6(
     on_device: OnDevice, count: int, sizes: list[int]
 ) -> None:
     got = talk(on_device, ["register", sensors(count)], ["stored"])
@@ -48,7 +48,7 @@ def test_registration_goes_out_in_batches_of_at_most_6(
         (49, [3] * 16 + [1]),
     ],
 )
-def test_additions_and_logins_go_out_in_batches_of_3_where_the_platform_takes_50(
+def test_additions_and_logins_are_sent_in_batches_of_3_though_the_platform_takes_50(
     on_device: OnDevice, count: int, sizes: list[int]
 ) -> None:
     got = talk(on_device, ["bring_online", sensors(count), "each"])
@@ -56,7 +56,7 @@ def test_additions_and_logins_go_out_in_batches_of_3_where_the_platform_takes_50
     added = requests(got, "topo/add")
     assert [len(params) for params in added] == sizes
     assert [entry["deviceName"] for params in added for entry in params] == names
-    alone = requests(got, "combine/login")  # what is left over is one, and goes as one
+    alone = requests(got, "combine/login")  # a single one left over is sent as combine/login
     logins = requests(got, "combine/batch_login") + [{"deviceList": [each]} for each in alone]
     assert [len(params["deviceList"]) for params in logins] == sizes
     assert [entry["deviceName"] for params in logins for entry in params["deviceList"]] == names
@@ -84,7 +84,7 @@ def test_requests_stay_below_30_a_second_and_logins_below_200(on_device: OnDevic
 
 
 @pytest.mark.parametrize("method", ["register", "found", "logout", "delete_topology"])
-def test_a_lost_reply_is_asked_for_again_and_three_losses_are_an_error(
+def test_a_request_without_a_reply_is_repeated_and_fails_after_three_tries(
     on_device: OnDevice, method: str
 ) -> None:
     lost = {"lost": True}
@@ -97,8 +97,8 @@ def test_a_lost_reply_is_asked_for_again_and_three_losses_are_an_error(
     assert got["now"] == 1000 + 3 * 10000
 
 
-def test_after_a_lost_reply_the_latest_secret_is_the_one_stored(on_device: OnDevice) -> None:
-    # The first request took effect; its reply comes when the second has been sent, and after.
+def test_after_a_lost_reply_the_latest_secret_is_stored(on_device: OnDevice) -> None:
+    # The first request took effect; its reply arrives late, before and after the second reply.
     first, second = reply([granted("unit-1", "old")], "$prev"), reply([granted("unit-1", "new")])
     edits = {
         "1": {"lost": True},
@@ -139,7 +139,7 @@ def test_after_a_lost_reply_the_latest_secret_is_the_one_stored(on_device: OnDev
         + [[20, None, reply([granted("unit-1")])]],
         [[9999, None, reply([granted("unit-1")])]],
     ],
-    ids=["doubled", "foreign id", "late", "another topic's", "garbled", "last moment"],
+    ids=["duplicated", "foreign id", "late", "other topic", "garbled", "last moment"],
 )
 def test_only_the_reply_to_this_request_counts(on_device: OnDevice, edit: Any) -> None:
     got = talk(on_device, ["register", ONE], ["stored"], ["wait", 1000], edits={"1": edit})
@@ -153,7 +153,7 @@ def test_a_foreign_sub_device_in_a_reply_is_not_stored(on_device: OnDevice) -> N
     assert got["results"] == [None, 1]
 
 
-def test_replies_out_of_order_inside_a_batch_reach_their_sub_devices(on_device: OnDevice) -> None:
+def test_a_batch_reply_may_list_sub_devices_in_any_order(on_device: OnDevice) -> None:
     data = [granted("unit-2", "two"), granted("unit-1", "one")]
     common = {"timestamp": "1", "random": ""}
     got = talk(
@@ -174,7 +174,7 @@ def test_replies_out_of_order_inside_a_batch_reach_their_sub_devices(on_device: 
     assert signs[0] == signs[1]
 
 
-def test_a_sub_device_left_out_of_a_batch_reply_is_asked_for_alone(on_device: OnDevice) -> None:
+def test_a_sub_device_missing_from_a_batch_reply_is_requested_alone(on_device: OnDevice) -> None:
     edits = {"1": [[20, None, reply([granted("unit-1")])]], "2": {"code": 6100}}
     got = talk(on_device, ["register", TWO, "each"], ["stored"], edits=edits)
     assert [len(params) for params in requests(got)] == [2, 1]

@@ -1,4 +1,4 @@
-"""What a gateway says about sub-devices, byte for byte."""
+"""The requests of a gateway about sub-devices, byte for byte."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def said(got: Any) -> list[tuple[str, str]]:
     return [(topic, payload) for _, topic, payload in got["sent"]]
 
 
-def test_the_registration_request_is_the_specifications(on_device: OnDevice) -> None:
+def test_the_registration_request_is_that_of_the_specification(on_device: OnDevice) -> None:
     got = talk(on_device, ["register", ONE])
     specification = {
         "id": "123",
@@ -35,7 +35,7 @@ def test_the_registration_request_is_the_specifications(on_device: OnDevice) -> 
     assert said(got) == [(SYS + "thing/sub/register", compact)]
 
 
-def test_the_specifications_reply_is_understood_though_it_has_no_message(
+def test_the_reply_in_the_specification_is_accepted_without_a_message_member(
     on_device: OnDevice,
 ) -> None:
     reply = """{
@@ -107,7 +107,7 @@ def test_topology_and_login_are_signed_with_each_method(
     )
 
 
-def test_several_log_in_with_one_request(on_device: OnDevice) -> None:
+def test_several_sub_devices_log_in_with_one_request(on_device: OnDevice) -> None:
     got = talk(
         on_device,
         ["register", TWO],
@@ -162,13 +162,13 @@ def test_several_log_in_with_one_request(on_device: OnDevice) -> None:
     ],
     ids=["logout", "batch_logout", "delete", "found", "get"],
 )
-def test_the_other_requests_are_the_platforms(
+def test_the_other_requests_are_as_the_platform_expects(
     on_device: OnDevice, call: list[Any], topic: str, request_text: str
 ) -> None:
     assert said(talk(on_device, call)) == [(topic, request_text)]
 
 
-def test_registration_by_product_secret_is_signed_with_it(on_device: OnDevice) -> None:
+def test_registration_by_product_secret_is_signed_with_the_secret(on_device: OnDevice) -> None:
     got = talk(
         on_device,
         ["product_register", [["pk", "unit-1"]], "product-secret"],
@@ -189,7 +189,9 @@ def test_registration_by_product_secret_is_signed_with_it(on_device: OnDevice) -
     assert got["results"][1] == 1
 
 
-def test_failures_of_product_register_are_told_from_its_successes(on_device: OnDevice) -> None:
+def test_failures_of_product_register_are_distinguished_from_its_successes(
+    on_device: OnDevice,
+) -> None:
     reply = {
         "id": "123",
         "code": 200,
@@ -213,7 +215,7 @@ def test_failures_of_product_register_are_told_from_its_successes(on_device: OnD
     assert (got["results"][1], len(got["sent"])) == (1, 1)
 
 
-def test_no_message_and_no_error_holds_a_secret(on_device: OnDevice) -> None:
+def test_no_message_and_no_error_contains_a_secret(on_device: OnDevice) -> None:
     got = talk(
         on_device,
         ["bring_online", TWO, "each"],

@@ -1,4 +1,4 @@
-"""The certificates of sub-devices on flash: durable, found again, at a flat cost."""
+"""The certificates of sub-devices on flash: durable, findable, at a constant cost."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_power_cut_while_a_batch_is_stored_leaves_each_old_or_new(
     assert got["partly"] > 0 or stored == 0
 
 
-def test_what_is_stored_is_found_by_name_in_its_place(on_device: OnDevice) -> None:
+def test_a_stored_certificate_is_found_by_name_with_its_place(on_device: OnDevice) -> None:
     got = do(on_device, *batches(70), ["reopen"], ["find", 68, 4])
     found = got["results"][-1]
     assert sorted(found) == ["sensor-0068", "sensor-0069"]
@@ -49,7 +49,7 @@ def test_a_new_secret_takes_the_place_of_the_old_one(on_device: OnDevice) -> Non
     assert got["stored"] == 40
 
 
-def test_a_batch_of_the_longest_names_fits_one_block(on_device: OnDevice) -> None:
+def test_a_batch_of_the_longest_names_fits_into_one_block(on_device: OnDevice) -> None:
     got = do(on_device, ["longest"])
     assert got["stored"] == 30
     assert got["pages"]["00.json"] <= 4096
@@ -61,20 +61,20 @@ def test_two_thousand_are_stored_and_each_batch_costs_the_same(on_device: OnDevi
     assert len(got["pages"]) == 67
     operations = [count for count, _ in got["costs"][:-1]]
     programmed = [size for _, size in got["costs"][:-1]]
-    assert max(operations) <= 60  # a directory of littlefs that is full is split now and then
+    assert max(operations) <= 60  # littlefs occasionally splits a full directory
     assert sum(programmed[-10:]) <= 1.5 * sum(programmed[:10])
     assert sum(operations) / 2000 < 1
     assert sum(programmed) / 2000 < 120
 
 
-def test_one_at_a_time_costs_a_page_each_and_no_more_at_the_end(on_device: OnDevice) -> None:
+def test_storing_one_at_a_time_costs_no_more_at_the_end(on_device: OnDevice) -> None:
     got = do(on_device, *batches(300, 1))
     assert len(got["pages"]) == 10
     per_page = [sum(size for _, size in got["costs"][at : at + 30]) for at in range(0, 300, 30)]
     assert max(per_page) <= 1.3 * min(per_page)
 
 
-def test_removed_ones_make_room_once_all_pages_are_in_use(on_device: OnDevice) -> None:
+def test_removed_certificates_free_space_once_all_pages_are_in_use(on_device: OnDevice) -> None:
     got = do(
         on_device,
         *batches(2010),
@@ -87,18 +87,18 @@ def test_removed_ones_make_room_once_all_pages_are_in_use(on_device: OnDevice) -
     full, _, again, found, full_again = got["results"][-5:]
     assert full == {"error": "StoreError", "text": "/ram/subdevices: no room for more than 2010"}
     assert again is None
-    assert 90 <= found["sensor-3000"][0] < 120  # on the pages that had room
+    assert 90 <= found["sensor-3000"][0] < 120  # on the pages with free space
     assert full_again == full
     assert (got["stored"], len(got["pages"])) == (2010, 67)
 
 
-def test_a_damaged_page_costs_only_its_own_sub_devices(on_device: OnDevice) -> None:
+def test_a_damaged_page_loses_only_its_own_sub_devices(on_device: OnDevice) -> None:
     got = do(on_device, *batches(90), ["damage", 1], ["reopen"], ["find", 0, 90])
     assert len(got["results"][-1]) == 60
     assert got["stored"] == 60
 
 
-def test_a_missing_page_does_not_hide_those_behind_it(on_device: OnDevice) -> None:
+def test_a_missing_page_does_not_hide_the_pages_after_it(on_device: OnDevice) -> None:
     got = do(on_device, *batches(90), ["drop", 1], ["reopen"], ["save", 30, 30], ["find", 0, 90])
     assert len(got["results"][-1]) == 90
     assert got["stored"] == got["different"] == 90

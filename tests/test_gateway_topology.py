@@ -18,7 +18,9 @@ LOST = "thing/topo/get: no answer in time"
 
 
 @pytest.mark.parametrize("count", [0, 1, 100, 150, 2000])
-def test_every_sub_device_of_a_long_answer_is_given_once(on_device: OnDevice, count: int) -> None:
+def test_every_sub_device_of_a_long_answer_is_passed_on_once(
+    on_device: OnDevice, count: int
+) -> None:
     ends = ["sensor-0000", f"sensor-{count - 1:04}"] if count else []
     for got in read(on_device, count=count):
         assert got == [count, count, ends, None]
@@ -33,7 +35,7 @@ def test_every_sub_device_of_a_long_answer_is_given_once(on_device: OnDevice, co
     ],
 )
 @pytest.mark.parametrize("space", ["", " ", "\n\t"])
-def test_other_members_of_an_entry_and_spaces_do_not_disturb(
+def test_other_members_of_an_entry_and_spaces_are_ignored(
     on_device: OnDevice, extra: str, space: str
 ) -> None:
     for count in (1, 3, 200):
@@ -41,7 +43,7 @@ def test_other_members_of_an_entry_and_spaces_do_not_disturb(
             assert (got[:2], got[3]) == ([count, count], None)
 
 
-def test_an_answer_to_another_request_is_no_answer(on_device: OnDevice) -> None:
+def test_an_answer_to_another_request_is_ignored(on_device: OnDevice) -> None:
     for got in read(on_device, count=200, id="122"):
         assert got[3] == LOST
     for got in read(on_device, count=1, id="122"):
@@ -53,7 +55,7 @@ def test_an_answer_to_another_request_is_no_answer(on_device: OnDevice) -> None:
     [["}", ""], ["[", ""], ["]", ""], ['"success"', '"success'], ["[", "[" * 40], ["}", "}}"]],
     ids=str,
 )
-def test_a_garbled_answer_is_no_answer(on_device: OnDevice, spoil: list[str]) -> None:
+def test_a_garbled_answer_is_ignored(on_device: OnDevice, spoil: list[str]) -> None:
     for count in (1, 40):
         for got in read(on_device, count=count, spoil=spoil):
             assert got[3] == LOST
@@ -64,12 +66,14 @@ def test_an_entry_that_is_too_long_is_left_out(on_device: OnDevice) -> None:
         assert got == [0, 0, [], None]
 
 
-def test_the_rest_of_an_answer_that_came_too_late_disturbs_nobody(on_device: OnDevice) -> None:
+def test_the_rest_of_a_late_answer_is_ignored(on_device: OnDevice) -> None:
     for got in read(on_device, count=200, stall=True):
         assert (got[1], got[3]) == (200, None)
-        assert 200 < got[0] < 320  # those of the half that came in time twice
+        assert (
+            200 < got[0] < 320
+        )  # the sub-devices of the half that arrived in time are passed on twice
 
 
-def test_what_the_application_raises_reaches_it(on_device: OnDevice) -> None:
+def test_an_exception_of_the_application_reaches_it(on_device: OnDevice) -> None:
     for got in read(on_device, count=200, **{"raise": 50}):
         assert (got[0], got[3]) == (50, "the application's")

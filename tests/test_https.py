@@ -1,4 +1,4 @@
-"""How an HTTP answer is read: what is understood, what is refused, and where reading stops."""
+"""How an HTTP answer is read: what is accepted, what is refused, and where reading stops."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def read(on_device: OnDevice, data: bytes) -> Any:
         pytest.param(answer("Content-Length: 12", status="HTTP/1.0 200"), id="HTTP/1.0"),
     ],
 )
-def test_every_framing_of_an_answer_is_understood(on_device: OnDevice, data: bytes) -> None:
+def test_every_framing_of_an_answer_is_accepted(on_device: OnDevice, data: bytes) -> None:
     assert read(on_device, data) == [200, BODY, None]
 
 
-def test_status_and_date_are_given_with_the_body(on_device: OnDevice) -> None:
+def test_status_and_date_are_returned_with_the_body(on_device: OnDevice) -> None:
     data = answer("Date: Mon, 23 Nov 2026 18:00:00 GMT", "Content-Length: 0", body="")
     data = data.replace(b"200 OK", b"503 Busy")
     assert read(on_device, data) == [503, "", "Mon, 23 Nov 2026 18:00:00 GMT"]

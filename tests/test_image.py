@@ -1,4 +1,4 @@
-"""Flash images: what is in them, for which layout, and how they are read and changed."""
+"""Flash images: their content and layout, and how they are read and changed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_product_image_holds_no_device_certificate() -> None:
     assert read_file(build_image(PRODUCT), "/device.json") is None
 
 
-def test_build_json_gives_the_floor_of_the_clock_and_the_version() -> None:
+def test_build_json_holds_the_floor_of_the_clock_and_the_version() -> None:
     build = json.loads(read_file(build_image(PRODUCT, built=1700000000), "/build.json") or b"")
     assert build["time"] == 1700000000
     assert re.fullmatch(r"\d+\.\d+\.\d+", build["version"])
@@ -68,12 +68,12 @@ def test_the_same_input_gives_the_same_image() -> None:
     assert build_image(PRODUCT, built=5) == build_image(PRODUCT, built=5)
 
 
-def test_source_date_epoch_sets_the_time_of_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_source_date_epoch_sets_the_build_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1600000000")
     assert b"1600000000" in (read_file(build_image(PRODUCT), "/build.json") or b"")
 
 
-def test_libraries_are_compiled_and_named_shortly(tmp_path: Path) -> None:
+def test_libraries_are_compiled_with_short_file_names(tmp_path: Path) -> None:
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "module.py").write_text("raise ValueError")
     code = read_file(build_image(lib=tmp_path), "/lib/package/module.mpy")
@@ -90,13 +90,13 @@ def test_line_numbers_can_be_dropped() -> None:
     assert size(3) < size(0)
 
 
-def test_code_that_does_not_compile_is_an_error_with_its_line(tmp_path: Path) -> None:
+def test_a_compile_error_names_its_line(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("x = 1\nx = = 2\n")
     with pytest.raises(CompileError, match=r'File "broken.py", line 2'):
         build_image(lib=tmp_path)
 
 
-def test_other_files_can_be_added_and_win() -> None:
+def test_added_files_override_the_others() -> None:
     image = build_image(PRODUCT, files={"/main.py": "print(1)", "/deep/down/x": b"\x00\xff"})
     assert read_file(image, "/main.py") == b"print(1)"
     assert read_file(image, "/deep/down/x") == b"\x00\xff"
@@ -105,7 +105,7 @@ def test_other_files_can_be_added_and_win() -> None:
 # --- the file system
 
 
-def test_missing_files_are_none() -> None:
+def test_reading_a_missing_file_gives_none() -> None:
     image = make_image({"/a/b": b"x"}, FlashLayout())
     assert [read_file(image, path) for path in ("/c", "/a", "/a/b/c", "/d/e")] == [None] * 4
 
@@ -120,13 +120,13 @@ def test_a_file_can_be_written_replaced_and_removed() -> None:
     assert write_file(image, "/never", None) == image
 
 
-def test_files_that_do_not_fit_are_an_error_naming_the_file() -> None:
+def test_an_error_names_the_file_that_does_not_fit() -> None:
     with pytest.raises(ImageError, match="/big: 40000 bytes"):
         make_image({"/big": bytes(40000)}, FlashLayout(size=8 * 4096))
 
 
 @pytest.mark.parametrize("image", [b"", b"\xff" * 100, b"\xff" * 8192, bytes(8192)])
-def test_bytes_that_are_no_image_are_an_error(image: bytes) -> None:
+def test_bytes_that_are_not_an_image_are_an_error(image: bytes) -> None:
     with pytest.raises(ImageError, match="image"):
         list_files(image)
 
@@ -145,7 +145,7 @@ def test_bytes_that_are_no_image_are_an_error(image: bytes) -> None:
         ("16MB", "v1.28.0", 3584),
     ],
 )
-def test_the_block_count_is_the_stock_firmwares(
+def test_the_block_count_is_that_of_the_stock_firmware(
     flash_size: str, firmware: str, blocks: int
 ) -> None:
     layout = stock_layout(parse_size(flash_size), firmware)
@@ -154,7 +154,7 @@ def test_the_block_count_is_the_stock_firmwares(
 
 
 @pytest.mark.parametrize("version", ["2.0", "2.1"])
-def test_the_disk_version_is_the_one_asked_for(version: str) -> None:
+def test_the_disk_version_can_be_chosen(version: str) -> None:
     image = make_image({"/a": b"1"}, FlashLayout(disk_version=version))
     fs = LittleFS(
         context=UserContext(buffer=bytearray(image)),
@@ -185,7 +185,7 @@ def test_other_sizes_are_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("size", "firmware"), [("2MB", "1.28"), ("4MB", "1.22"), ("4MB", "latest"), ("1024MB", "1.28")]
 )
-def test_chips_and_firmware_that_do_not_exist_are_refused(size: str, firmware: str) -> None:
+def test_impossible_flash_sizes_and_versions_are_refused(size: str, firmware: str) -> None:
     with pytest.raises(LayoutError):
         stock_layout(parse_size(size), firmware)
 
@@ -224,7 +224,7 @@ def test_the_command_writes_an_image(tmp_path: Path) -> None:
     assert written == with_check(json.loads(product.read_bytes()))
 
 
-def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
+def test_the_command_reports_an_error_in_one_line(tmp_path: Path) -> None:
     product = tmp_path / "product.json"
     product.write_text('{"productKey": "a1", "productSecret": 5}')
     run = command("--product", product, "--output", tmp_path / "flash.bin")
@@ -233,7 +233,7 @@ def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
     assert not (tmp_path / "flash.bin").exists()
 
 
-def test_the_command_names_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_the_command_names_a_missing_file(tmp_path: Path) -> None:
     run = command("--product", tmp_path / "none.json")
     assert run.returncode == 1
     assert run.stderr == f"error: {tmp_path / 'none.json'}: No such file or directory\n"

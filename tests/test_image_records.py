@@ -1,4 +1,4 @@
-"""The JSON files are checked before they are burned: one clear sentence names file and field."""
+"""The JSON files are checked before they are burned; one sentence names the file and field."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ BAD_PRODUCTS: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("field", "value", "expected"), BAD_PRODUCTS)
-def test_a_wrong_product_is_refused_naming_file_and_field(
+def test_a_wrong_product_is_refused_and_the_error_names_file_and_field(
     field: str, value: Any, expected: str
 ) -> None:
     product = {**PRODUCT, field: value}
@@ -105,7 +105,7 @@ def test_good_products_pass(extra: Mapping[str, Any]) -> None:
         (b"\xff\xfe{}", "UTF-8"),
     ],
 )
-def test_a_file_that_is_no_json_object_is_refused(content: bytes, expected: str) -> None:
+def test_a_file_that_is_not_a_json_object_is_refused(content: bytes, expected: str) -> None:
     with pytest.raises(RecordError, match=f"^product.json: .*{expected}"):
         build_image(content)
 
@@ -118,13 +118,13 @@ def test_a_file_that_is_no_json_object_is_refused(content: bytes, expected: str)
         (b'{"productKey": "a1", "more": [{"x": 1, "x": 2}]}', "x"),
     ],
 )
-def test_a_member_that_stands_twice_is_refused(content: bytes, name: str) -> None:
+def test_a_duplicate_member_is_refused(content: bytes, name: str) -> None:
     with pytest.raises(RecordError, match=f'^product.json: "{name}" stands twice'):
         build_image(content)
 
 
-def test_a_byte_order_mark_of_windows_is_left_out(tmp_path: Path) -> None:
-    """The board's own reader would refuse the file."""
+def test_a_byte_order_mark_is_removed(tmp_path: Path) -> None:
+    """Windows editors add one, and the board would refuse the file."""
     path = tmp_path / "product.json"
     content = json.dumps(PRODUCT).encode()
     path.write_bytes(BOM + content)
@@ -133,7 +133,7 @@ def test_a_byte_order_mark_of_windows_is_left_out(tmp_path: Path) -> None:
         assert written == plain(with_check(PRODUCT))
 
 
-def test_an_unknown_region_is_a_warning_with_the_known_ones() -> None:
+def test_an_unknown_region_gives_a_warning_that_lists_the_known_ones() -> None:
     (remark,) = product_remarks({**PRODUCT, "region": "shanghai"})
     assert 'did you mean "cn-shanghai"?' in remark
     assert all(region in remark for region in REGIONS)
@@ -158,7 +158,7 @@ def test_a_board_needs_something_to_register_or_connect_with() -> None:
             check_complete(product, None)
 
 
-def test_messages_name_the_file_as_it_was_given(tmp_path: Path) -> None:
+def test_messages_name_the_file_as_given(tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     path.write_text('{"productKey": 7}')
     with pytest.raises(RecordError, match=re.escape(f'{path}: "productKey"')):
@@ -226,7 +226,7 @@ WIFI_ESCAPED = {"ssid": "📶 Home", "password": "🔑 passwörd"}
 
 
 @pytest.mark.parametrize("escaped", [True, False])
-def test_what_is_escaped_is_written_as_the_character_itself(escaped: bool) -> None:
+def test_an_escaped_character_is_written_unescaped(escaped: bool) -> None:
     text = json.dumps(WIFI_ESCAPED, ensure_ascii=escaped).encode()
     assert (b"\\ud83d" in text) is escaped
     written = read_file(build_image(wifi=text), "/wifi.json") or b""
@@ -234,7 +234,7 @@ def test_what_is_escaped_is_written_as_the_character_itself(escaped: bool) -> No
     assert json.loads(written) == WIFI_ESCAPED
 
 
-def test_a_file_without_escapes_is_burned_as_it_is() -> None:
+def test_a_file_without_escapes_is_burned_unchanged() -> None:
     text = b'{ "ssid" : "bench",\n "password": "" }\n'
     assert read_file(build_image(wifi=text), "/wifi.json") == text
 
@@ -252,7 +252,7 @@ def test_a_file_without_escapes_is_burned_as_it_is() -> None:
     ],
     ids=["lone", "lone second", "lone name", "brackets", "braces", "900 brackets", "digits"],
 )
-def test_text_that_a_board_cannot_read_is_refused_in_a_sentence(
+def test_text_that_a_board_cannot_read_is_refused_in_one_sentence(
     text: bytes, expected: str
 ) -> None:
     with pytest.raises(RecordError, match=f"^wifi.json: .*{expected}") as raised:
@@ -260,12 +260,12 @@ def test_text_that_a_board_cannot_read_is_refused_in_a_sentence(
     assert "\n" not in str(raised.value)
 
 
-def test_half_of_a_character_is_refused_in_a_dict_too() -> None:
+def test_half_of_a_character_is_also_refused_in_a_dict() -> None:
     with pytest.raises(RecordError, match="half of a character"):
         build_image(wifi={"ssid": "\ud83d"})
 
 
-def test_a_device_certificate_may_carry_a_token_in_place_of_a_secret() -> None:
+def test_a_device_certificate_may_have_a_token_instead_of_a_secret() -> None:
     record = {k: v for k, v in DEVICE.items() if k != "deviceSecret"}
     with pytest.raises(RecordError, match="deviceSecret"):
         check_device(record)
@@ -273,7 +273,7 @@ def test_a_device_certificate_may_carry_a_token_in_place_of_a_secret() -> None:
 
 
 def test_the_check_of_a_device_certificate_is_the_crc_of_its_sorted_fields() -> None:
-    # the CRC-32 of "aXbY": names sorted, names and values spliced, "check" itself left out
+    # the CRC-32 of "aXbY": sorted names, each followed by its value, without "check"
     assert check_of({"b": "Y", "a": "X", "check": "ignored"}) == "850dd007"
     check_device({**DEVICE, "check": check_of(DEVICE)})
     with pytest.raises(RecordError, match='"check"'):

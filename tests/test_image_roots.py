@@ -1,4 +1,4 @@
-"""Trust roots: the shipped ones are the ones that the table names; a user's own is converted."""
+"""Trust roots: the shipped ones are those in the table; a user's root is converted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PUBLISHED = {
 
 
 def table() -> dict[str, tuple[str, str, str]]:
-    """File -> subject, end of validity, SHA-256, of firmware/roots/README.md."""
+    """File -> subject, end of validity and SHA-256, from firmware/roots/README.md."""
     rows = re.findall(
         r"^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \| `([0-9A-F]{64})` \|$",
         (ROOTS / "README.md").read_text("utf-8"),
@@ -41,7 +41,7 @@ def test_a_shipped_root_is_the_published_one(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", shipped_roots(), ids=lambda path: path.name)
-def test_the_table_says_what_the_certificate_says(path: Path) -> None:
+def test_the_table_matches_the_certificate(path: Path) -> None:
     subject, end, _ = table()[path.name]
     root = load_root(path)
     assert subject.removesuffix(" (R1)") in root.subject
@@ -64,7 +64,7 @@ def test_pem_and_der_give_the_same_root(tmp_path: Path, authority: trustme.CA) -
     assert first.sha256 == hashlib.sha256(der).hexdigest().upper()
 
 
-def test_a_users_root_is_on_the_image_as_der(tmp_path: Path, authority: trustme.CA) -> None:
+def test_a_root_of_the_user_is_on_the_image_as_der(tmp_path: Path, authority: trustme.CA) -> None:
     path = tmp_path / "own.pem"
     path.write_bytes(authority.cert_pem.bytes())
     image = build_image(lib=None, roots=[*shipped_roots(), path])
@@ -76,7 +76,7 @@ def test_roots_can_be_left_out() -> None:
     assert not any("roots" in name for name in list_files(build_image(lib=None, roots=[])))
 
 
-def test_what_is_no_certificate_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_certificate_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "own.pem"
     for content in (b"", b"text", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"):
         path.write_bytes(content)
@@ -98,6 +98,6 @@ def test_a_servers_certificate_is_refused(tmp_path: Path, authority: trustme.CA)
         load_root(path)
 
 
-def test_a_root_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_root_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RootError, match="No such file"):
         load_root(tmp_path / "none.pem")

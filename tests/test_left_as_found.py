@@ -1,4 +1,4 @@
-"""The application's interpreter is as the firmware had it, after boot.py and after every call."""
+"""boot.py and every call leave the application's interpreter as they found it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 def said(bench: Bench, main: str, **image: Any) -> list[str]:
-    """What the checks of a program say."""
+    """The output of the checks in a program."""
     files = {"/seen.py": SEEN}
     built = bench.image(boot=BOOT, main=main, files=files, **image)
     board = bench.board(built)
@@ -54,18 +54,18 @@ def said(bench: Bench, main: str, **image: Any) -> list[str]:
     return [line.removeprefix("CHECKED ") for line in lines if line.startswith("CHECKED ")]
 
 
-def test_after_boot_py(bench: Bench) -> None:
+def test_boot_py_leaves_the_interpreter_unchanged(bench: Bench) -> None:
     main = f"print('CHECKED names', {NAMES})\nseen.check('boot.py')\nprint('OVER')\n"
     assert said(bench, main) == ["names []", "boot.py as found"]
 
 
-def test_the_time_server_is_the_firmwares_again(bench: Bench) -> None:
+def test_the_time_server_of_the_firmware_is_restored(bench: Bench) -> None:
     main = "import ntptime\nprint('CHECKED', ntptime.host)\nprint('OVER')\n"
     wifi = {"ssid": "bench", "password": "correct horse", "ntpHost": "time.example"}
     assert said(bench, main, wifi=wifi) == ["pool.ntp.org"]
 
 
-def test_after_each_call_of_a_loop_of_ones_own(bench: Bench) -> None:
+def test_each_call_in_the_applications_own_loop_leaves_it_unchanged(bench: Bench) -> None:
     main = """
 from aliyun_iot.device import Device
 from aliyun_iot import IotError
@@ -95,10 +95,10 @@ print("OVER")
 
 
 @pytest.mark.parametrize("which", ["device", "aio"])
-def test_in_the_functions_that_are_called_back(bench: Bench, which: str) -> None:
+def test_callbacks_find_the_interpreter_unchanged(bench: Bench, which: str) -> None:
     main = (
         f"from aliyun_iot import {which}\n"
-        # asyncio is the application's own.
+        # With aio, the application has loaded asyncio.
         f"expected = {('modules',) if which == 'aio' else ()}\n"
         "def on_connect(session):\n"
         "    seen.check('on_connect', expected)\n"
