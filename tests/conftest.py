@@ -1,4 +1,4 @@
-"""What tests share: device code in MicroPython, a local platform, boards that know it."""
+"""Shared fixtures: device code in MicroPython, a local platform, and boards that connect to it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PRODUCT_KEY = "a1ExpAkj9Hi"
 PRODUCT_SECRET = "ffFnFlKQW3HYjjPR"
 MAC = "246f28aabbcc"
 WIFI = {"ssid": "bench", "password": "correct horse"}
-# The user's own product.json and wifi.json, in the root, are nobody's business here.
+# The tests must not use the user's own product.json and wifi.json in the root.
 os.environ[FOLDER] = str(Path(__file__).parent / "no-records")
 
 
@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A port that is none is said once, before any test."""
+    """Report an invalid port once, before any test."""
     port = config.getoption("--port")
     if port:
         try:
@@ -53,22 +53,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With --port, only the tests that a real board can take."""
+    """With --port, run only the tests that a real board can run."""
     if config.getoption("--port"):
         items[:] = [item for item in items if "plug_in" in getattr(item, "fixturenames", ())]
 
 
 @pytest.fixture
 def on_device() -> Callable[..., Any]:
-    """Run a script of tests/device in MicroPython: its last line, JSON, is the result.
+    """Run a script of tests/device in MicroPython; the JSON on its last line is the result.
 
-    `on_device("hmac_cases.py", cases)` hands `cases` over as JSON in a file, whose path is the
-    script's first argument. The script sees lib/ and the frozen modules, nothing of the host.
+    `on_device("hmac_cases.py", cases)` passes `cases` as JSON in a file, whose path is the
+    script's first argument. The script sees only lib/ and the frozen modules.
     """
 
     def run(script: str, given: Any = None, *, heap: str = "2M", timeout: float = 60) -> Any:
-        told = run_script(DEVICE_TESTS / script, given, heap=heap, timeout=timeout)
-        return json.loads(told.splitlines()[-1])
+        output = run_script(DEVICE_TESTS / script, given, heap=heap, timeout=timeout)
+        return json.loads(output.splitlines()[-1])
 
     return run
 
@@ -83,7 +83,7 @@ def platform() -> Iterator[LocalPlatform]:
 
 
 def product_of(platform: LocalPlatform, **fields: Any) -> dict[str, Any]:
-    """A product.json that leads a board to `platform`; `fields` change it, None takes one out."""
+    """A product.json that points a board to `platform`, changed by `fields`; None removes one."""
     made = {
         "productKey": PRODUCT_KEY,
         "productSecret": PRODUCT_SECRET,
@@ -102,9 +102,9 @@ class MakeBoard(Protocol):
 
 @pytest.fixture
 def make_board(platform: LocalPlatform, tmp_path: Path) -> MakeBoard:
-    """Make a board with the package on its flash, which trusts the local platform and finds it.
+    """Make a board with the package on its flash, set up to connect to the local platform.
 
-    product, device: records as dicts, or bytes that are put there as they are. image: further
+    product, device: records as dicts, or bytes that are written unchanged. image: further
     arguments of `build_image`.
     """
 

@@ -1,4 +1,4 @@
-"""A real browser for the console's page: Debian's chromium, without a window."""
+"""A real browser for the console's page: Debian's chromium, headless."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from platform_clients import GATEWAY, PK, SUB, post, registration_form
 
 from tools.iot_platform import Identity, LocalPlatform
 
-if TYPE_CHECKING:  # other tests need not wait for it
+if TYPE_CHECKING:  # spares other tests the slow import
     from playwright.sync_api import Browser, ConsoleMessage, Page
 
 DN = "246f28aabbcc"
@@ -27,17 +27,17 @@ OPTIONS = [
     "--disable-sync",
 ]
 WAIT = 15_000
-"""Milliseconds until something that must show up has not."""
+"""Timeout in milliseconds for anything that must appear."""
 
 
 def find_browser() -> str | None:
-    """The browser to use: $CHROMIUM, or one that is installed."""
+    """The path of the browser: $CHROMIUM, or an installed one."""
     chosen = os.environ.get("CHROMIUM")
     return chosen or next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 def need_browser() -> None:
-    """Skips the tests of a module where there is no browser."""
+    """Skip the tests of a module if there is no browser."""
     if find_browser() is None:
         pytest.skip("no browser: `apt-get install chromium`", allow_module_level=True)
 
@@ -53,22 +53,22 @@ def browser() -> Iterator[Browser]:
 
 
 class Window:
-    """Opens the console's page; notes what goes wrong in it, and what it asks for."""
+    """Opens the console's page, and records its errors and requests."""
 
     def __init__(self, browser: Browser, platform: LocalPlatform) -> None:
         self._browser = browser
         self.url = platform.console_url
         self.problems: list[str] = []
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def _note(self, message: ConsoleMessage) -> None:
-        if not message.text.startswith("Failed to load resource"):  # a refusal, which it shows
+        if not message.text.startswith("Failed to load resource"):  # a refusal, shown in the page
             self.problems.append(message.text)
 
     def open(
         self, where: str = "", *, width: int = 1360, height: int = 860, scheme: str = "light"
     ) -> Page:
-        """A page of its own; `where`: such as "#/products"."""
+        """Open a page in a new context. where: such as "#/products"."""
         context = self._browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if scheme == "dark" else "light",
@@ -78,7 +78,7 @@ class Window:
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("dialog", lambda dialog: self.problems.append(f"dialog: {dialog.message}"))
-        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("request", lambda request: self.requested.append(request.url))
         page.goto(self.url + where)
         page.wait_for_selector("#live.good")
         return page
@@ -86,17 +86,17 @@ class Window:
 
 @pytest.fixture
 def window(browser: Browser, hub: LocalPlatform) -> Iterator[Window]:
-    """Also sees to it that no page had an error or asked for anything elsewhere."""
+    """Checks afterwards that no page had an error or made a request to another host."""
     made = Window(browser, hub)
     yield made
     for context in browser.contexts:
         context.close()
     assert made.problems == []
-    assert [url for url in made.asked if not url.startswith(made.url)] == []
+    assert [url for url in made.requested if not url.startswith(made.url)] == []
 
 
 def settle(page: Page) -> None:
-    """Waits until the view has what it shows."""
+    """Wait until the view has loaded its content."""
     from playwright.sync_api import expect
 
     expect(page.locator("#summary")).to_contain_text("device")
@@ -106,7 +106,7 @@ def settle(page: Page) -> None:
 
 @pytest.fixture
 def busy(hub: LocalPlatform) -> LocalPlatform:
-    """Devices in every state, and some traffic."""
+    """A platform with devices in every state, and some traffic."""
     registry, device = hub.registry, Identity(PK, DN)
     registry.add_devices(PK, [DN, "refused-1", "disabled-1", "registered-1"])
     registry.add_device(GATEWAY, "gw-1")

@@ -1,4 +1,4 @@
-"""The console over plain HTTP, as a test sees it: every header is the test's own."""
+"""A client for the console's API with which a test can set every header."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tools.iot_platform.console.server import ConsoleSettings
 
 
 class ConsoleClient:
-    """Asks a console. `url`: of the page."""
+    """Sends requests to a console. url: that of its page."""
 
     def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
         self.url = url
@@ -35,7 +35,7 @@ class ConsoleClient:
         body: bytes | str | None = None,
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        """One request, with these headers and no other but Host."""
+        """Send one request with only these headers and Host."""
         connection: http.client.HTTPConnection
         if self._tls is None:
             connection = http.client.HTTPConnection(self.host, self.port, timeout=DEADLINE)
@@ -51,7 +51,7 @@ class ConsoleClient:
             connection.close()
 
     def get(self, *path: str, **query: Any) -> Any:
-        """What a GET is answered with; it must not fail."""
+        """The JSON answer to a GET, which must succeed."""
         answer = self.try_get(*path, **query)
         assert answer.status == 200, answer.body
         return answer.json
@@ -62,7 +62,7 @@ class ConsoleClient:
         return self.ask("GET", _path(path) + text)
 
     def post(self, *path: str, **body: Any) -> Any:
-        """What a POST is answered with; it must not fail."""
+        """The JSON answer to a POST, which must succeed."""
         answer = self.try_post(*path, **body)
         assert answer.status == 200, answer.body
         return answer.json
@@ -81,7 +81,7 @@ class ConsoleClient:
 
     @contextmanager
     def stream(self, last_id: str | None = None) -> Iterator[Iterator[tuple[str, str, Any]]]:
-        """The live stream: (event, id, data) of each message."""
+        """The live stream: the (event, id, data) of each message."""
         with socket.create_connection((self.host, self.port), DEADLINE) as connection:
             again = f"Last-Event-ID: {last_id}\r\n" if last_id else ""
             host = f"Host: {self.host}:{self.port}\r\n"
@@ -108,7 +108,7 @@ def _path(parts: tuple[str, ...]) -> str:
 
 @pytest.fixture
 def hub() -> Iterator[LocalPlatform]:
-    """A platform with a console, two products and a gateway's."""
+    """A platform with a console and products for devices, gateways and sub-devices."""
     with LocalPlatform(console=ConsoleSettings()) as running:
         running.registry.add_product(PK, PS)
         running.registry.add_product(GATEWAY, node_type="gateway")

@@ -1,4 +1,4 @@
-"""What the tests of the gateway's conversation share: the talk itself, and looking into it."""
+"""Helpers for tests of the gateway's protocol: run a conversation and look into it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sensors(count: int, first: int = 0) -> dict[str, list[int]]:
 
 
 def requests(got: Any, tail: str | None = None) -> list[Any]:
-    """The params of each request, of one kind or of all."""
+    """The params of each request, or of each whose topic ends in `tail`."""
     return [
         json.loads(payload)["params"]
         for _, topic, payload in got["sent"]
