@@ -76,7 +76,7 @@ run-gateway: $(VENV)/ready ## a gateway brings 100 sub-devices online, reboots, 
 	@$(PY) -m tools.gateway_story
 
 test: $(VENV)/charts/ready $(VENV)/linkkit/ready $(VENV)/test-inputs/ready ## the whole test suite; with PORT=... the board's part of it, on that board
-	@$(PY) -m pytest $(if $(PORT),-p no:xdist --port=$(PORT),-n 5 --dist worksteal)
+	@$(PY) -m pytest $(if $(PORT),-p no:xdist --port=$(PORT),-n 6 --dist worksteal)
 
 lint: $(VENV)/charts/ready $(VENV)/stubs/ready ## ruff, and type checks of the tools and of the device code
 	@$(VENV)/bin/ruff check .

@@ -97,7 +97,9 @@ def test_faults_are_switched_on_and_off(commands: Commands, running: LocalPlatfo
     assert commands("fault", "list").split()[0] == DEVICE
     assert commands("fault", "off", DEVICE) == f"{DEVICE} no faults are on"
     assert post(running, registration_form(DN)).json["code"] == 200
-    assert "unrecognized" not in commands("events", "--device", DEVICE, "--refused")
+    refused = commands("events", "--device", DEVICE, "--refused").splitlines()
+    assert "6289" in refused[0] and "fault switch: refuse" in refused[0]
+    assert not any(" 200 " in line for line in refused)
 
 
 def test_a_list_is_imported(commands: Commands, running: LocalPlatform, tmp_path: Path) -> None:
