@@ -12,12 +12,8 @@ from tools.board.interpreter import Interpreter
 from tools.board.lock import hold, release
 from tools.board.meters import Meters
 from tools.board.results import BootResult, Cut, Ending, FlashUse
+from tools.board.serial_line import PROMPT, SerialLine
 
-PROMPT = b">>> "
-RAW_REPL = b"raw REPL; CTRL-B to exit\r\n>"
-FRIENDLY_REPL = b'\r\nType "help()"'
-MUTE = b"\x16\x16"
-"""Printed by the chip before a friendly REPL that the firmware would not show: see `_receive`."""
 POWER_ON, HARD_RESET, WATCHDOG_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 """Reset causes, as `machine.reset_cause()` numbers them."""
 
@@ -34,8 +30,7 @@ class Session:
     ) -> None:
         """Raises InUse where another board is under power in the same folder."""
         self.board = board
-        self.raw = b""
-        """Bytes that came on the serial line."""
+        self.line = SerialLine(echo)
         self.resets = 0
         self.ending: Ending | None = None
         """How the power cycle ended by itself; None while the chip runs."""
@@ -48,10 +43,8 @@ class Session:
         self.matched = 0  # where what was last waited for ends, in `output`
         self._sent_at = -1  # length of the output when something was typed last
         self._interrupted = False  # Ctrl-C came before the interpreter could take it
-        self._muted: bytes | None = None  # output that is held back
         self._cut = cut
         self._boots_left = max_boots
-        self._echo = echo
         self._watchdog: float | None = None
         self._meters = Meters(board.folder)
         self._began = time.monotonic()
@@ -80,7 +73,7 @@ class Session:
         self.at_repl = False
         self._watchdog = None
         self._starting = True
-        self._muted = b"" if raw_repl else None
+        self.line.expect(raw_repl)
         return Interpreter(
             board.folder,
             {
@@ -99,9 +92,14 @@ class Session:
         )
 
     @property
+    def raw(self) -> bytes:
+        """Bytes that came on the serial line."""
+        return self.line.raw
+
+    @property
     def output(self) -> str:
         """Everything on the serial line so far, line ends as "\\n"."""
-        return self.raw.decode("utf-8", "replace").replace("\r\n", "\n")
+        return self.line.text()
 
     @property
     def at_prompt(self) -> bool:
@@ -117,32 +115,6 @@ class Session:
     def heap_crossed(self) -> bool:
         """Whether the heap has grown into the network's memory since power-on."""
         return self._meters.heap_crossed
-
-    def _receive(self, data: bytes) -> None:
-        """Take output: line ends as the chip's, and no more than the chip would show.
-
-        A soft reset out of the raw REPL leads back into it. The interpreter can only start with a
-        friendly REPL: it is sent on to the raw one, and what it says in between is dropped.
-        """
-        if self._muted is not None:
-            data, mark, after = (self._muted + data).partition(MUTE)
-            _, end, rest = after.partition(RAW_REPL)
-            if end:
-                self._muted = None
-                data += end + rest
-            elif mark:
-                self._muted = mark + after
-            else:  # not yet; but half of the mark may have come
-                self._muted = MUTE[:1] if data.endswith(MUTE[:1]) else b""
-                data = data[: len(data) - len(self._muted)]
-        if not data:
-            return
-        data = data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-        if self.raw.endswith(b"\r") and data.startswith(b"\r\n"):
-            data = data[1:]
-        self.raw += data
-        if self._echo is not None:
-            self._echo(data)
 
     def _restart(self, cause: int, raw_repl: bool = False) -> None:
         """Start again without losing power."""
@@ -173,7 +145,7 @@ class Session:
         if self._watchdog is not None:
             timeout = min(timeout, self._watchdog - time.monotonic())
         output, messages = self._interpreter.read(timeout, also)
-        self._receive(output)
+        self.line.receive(output)
         for message in messages:
             self._obey(message)
         if self.ending is None and self._interpreter.ended:
@@ -187,13 +159,13 @@ class Session:
         deadline = time.monotonic() + 5  # it is about to kill itself
         while not self._interpreter.ended and time.monotonic() < deadline:
             output, _ = self._interpreter.read(1)
-            self._receive(output)
+            self.line.receive(output)
 
     def _obey(self, message: str) -> None:
         word, _, argument = message.partition(" ")
         if word == "repl":
             self.at_repl = True
-            if self._muted is not None:
+            if self.line.wants_raw_repl:
                 self._interpreter.write(b"\x01")
         elif word == "wdt":
             self._watchdog = time.monotonic() + int(argument) / 1000
@@ -210,8 +182,8 @@ class Session:
             if word == "cut":
                 self._finish("power cut")
             elif word == "soft":
-                raw_repl = self.raw.rfind(RAW_REPL) > self.raw.rfind(FRIENDLY_REPL)
-                self._receive(b"MPY: soft reboot\r\n")
+                raw_repl = self.line.in_raw_repl
+                self.line.receive(b"MPY: soft reboot\r\n")
                 self._restart(SOFT_RESET, raw_repl)
             else:
                 self._reset(DEEPSLEEP_RESET if word == "deepsleep" else HARD_RESET)
@@ -272,7 +244,7 @@ class Session:
             if self.ending is not None or time.monotonic() > deadline:
                 raise TimeoutError(f"no prompt after {line!r}; the line says {self.output!r}")
             self.step(min(0.5, timeout))
-        answer = self.raw[before:].decode("utf-8", "replace").replace("\r\n", "\n")
+        answer = self.line.text(before)
         return answer.partition("\n")[2].removesuffix(PROMPT.decode())
 
     def power_off(self) -> None:
